@@ -1,0 +1,295 @@
+//! What a block expands to.
+//!
+//! Each item becomes one level:
+//!
+//! ```text
+//! match {
+//!     let mut scope = open(EXPR);
+//!     match scope.enter().await { Ok(()) => {} Err(error) => return raise(error) }
+//!     let mut value = None;                       // where the body leaves its value
+//!     let ended = Ended::default();               // how it says that it did
+//!     let stopped = {
+//!         let (lent, parts, interrupt) = scope.lend();
+//!         drive(parts, interrupt, &ended, async { // returns what the function returns
+//!             let PAT = lent;
+//!             finish(&mut value, &ended, BODY).await
+//!         }).await
+//!     };
+//!     settle(scope, stopped, value, &ended)       // classifies; makes the exit's future
+//! } {
+//!     (exit, settled) => match conclude(settled, exit.await) {
+//!         Value(value) => value,
+//!         Left(left) => return left,
+//!         Raised(error) => return raise(error),
+//!         ..
+//!     }
+//! }
+//! ```
+//!
+//! The body of level k is level k+1, so that n items are n nested blocks in the most literal way (rule ORD-3).
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::quote_spanned;
+
+use crate::body::{self, Jump};
+use crate::errors;
+use crate::parse::Block;
+
+/// Expands the runtime crate's path followed by what the user wrote.
+pub(crate) fn block(input: TokenStream) -> TokenStream {
+    let mut tokens = input.into_iter();
+    let Some(TokenTree::Ident(path)) = tokens.next() else {
+        return errors::as_expression(&syn::Error::new(Span::call_site(), "use `async_with!`"));
+    };
+    match Block::parse(tokens.collect()) {
+        Ok(block) => Expansion::new(path, &block).expand(&block),
+        Err(error) => errors::as_expression(&error),
+    }
+}
+
+struct Expansion {
+    /// `$crate::expansion`, whose span also gives generated tokens their hygiene.
+    runtime: TokenStream,
+    span: Span,
+    body: TokenStream,
+    jumps: Vec<Jump>,
+    with_else: bool,
+}
+
+impl Expansion {
+    fn new(path: Ident, block: &Block) -> Self {
+        let span = path.span();
+        let (body, jumps) = body::take_jumps(&block.body, span);
+        let runtime = quote_spanned!(span=> #path::expansion);
+        Self {
+            runtime,
+            span,
+            body,
+            jumps,
+            with_else: block.otherwise.is_some(),
+        }
+    }
+
+    fn expand(&self, block: &Block) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let span = *span;
+        let payloads = self
+            .jumps
+            .iter()
+            .enumerate()
+            .filter(|(_, jump)| jump.valued)
+            .map(|(number, jump)| {
+                let [ty, slot] = self.payload(number);
+                let pin = body::reissue(jump, quote_spanned!(span=> #ty.value()), span);
+                quote_spanned! {span=>
+                    let #ty = #runtime::Ty::new();
+                    if false { #pin; }
+                    let mut #slot = #runtime::None;
+                }
+            });
+        let levels = self.level(block, 0);
+        let whole = match &block.otherwise {
+            None => levels,
+            Some(otherwise) => {
+                let otherwise = braced(otherwise.stream(), span.located_at(otherwise.span()));
+                quote_spanned! {span=>
+                    match #levels {
+                        #runtime::Some(__value) => __value,
+                        #runtime::None => #otherwise
+                    }
+                }
+            }
+        };
+        quote_spanned! {span=>
+            {
+                let __return = #runtime::Ty::new();
+                if false { return __return.value(); }
+                let __value_type = #runtime::Ty::new();
+                if false { __value_type.value() } else {
+                    #(#payloads)*
+                    #whole
+                }
+            }
+        }
+    }
+
+    /// The level of the item with this number, and everything inside it.
+    fn level(&self, block: &Block, number: usize) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let span = *span;
+        let item = &block.items[number];
+        let innermost = number + 1 == block.items.len();
+        let closing = span.located_at(block.body.span_close());
+        let expr = without_parentheses(&item.expr, span);
+        let opening = span.located_at(first_span(&item.expr).unwrap_or(span));
+        let open = quote_spanned! {opening=>
+            {
+                use #runtime::{OpenInFrame as _, OpenSurviving as _};
+                let __opener = #runtime::Opener::new(#expr);
+                (&&&&__opener).__async_with_open().open(__opener)
+            }
+        };
+        let raises = quote_spanned!(opening=> #runtime::raises(0, &__return, &__scope));
+        let bind = match &item.pat {
+            Some(pat) => quote_spanned!(span=> let #pat = __lent;),
+            None => quote_spanned!(span=> let _ = __lent;),
+        };
+        let inner = if innermost {
+            self.innermost(closing)
+        } else {
+            let inner = self.level(block, number + 1);
+            quote_spanned! {span=>
+                let __out = __value_type.same(#inner);
+                #runtime::finish(&mut __value, &__ended, __out).await
+            }
+        };
+        let conclusion = self.conclusion(number, opening);
+        quote_spanned! {span=>
+            match {
+                let mut __scope = #open;
+                let __raise = #raises;
+                match #runtime::Scope::enter(&mut __scope).await {
+                    #runtime::Ok(()) => {}
+                    #runtime::Err(__error) => return __raise(__error),
+                }
+                let mut __value = #runtime::None;
+                let __ended = #runtime::Ended::new();
+                let __stopped = {
+                    let (__lent, __parts, __interrupt) = #runtime::Scope::lend(&mut __scope);
+                    let (__return, __value_type) = (__return.twin(), __value_type.twin());
+                    #runtime::drive(__parts, __interrupt, &__ended, async {
+                        let __return = __return;
+                        if false { return __return.value(); }
+                        let __value_type = __value_type;
+                        let __lent = __lent;
+                        #bind
+                        #inner
+                    }).await
+                };
+                let (__exit, __settled) = #runtime::settle(
+                    __scope, __stopped, __value, &__ended,
+                    #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
+                );
+                (__exit, __settled, __raise)
+            } {
+                (__exit, __settled, __raise) => match #runtime::conclude(__settled, __exit.await) {
+                    #conclusion
+                },
+            }
+        }
+    }
+
+    /// The user's body, with its jumps caught.
+    fn innermost(&self, closing: Span) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let span = *span;
+        // The dead branch keeps rustc from calling what follows a diverging body unreachable.
+        let body = braced(self.body.clone(), closing);
+        let mut inner = quote_spanned! {span=>
+            let __out = __value_type.same(if false { __value_type.value() } else #body);
+            return #runtime::finish(&mut __value, &__ended, __out).await;
+        };
+        for (number, jump) in self.jumps.iter().enumerate() {
+            let label = &jump.inner;
+            let code = u32::try_from(number).unwrap_or(u32::MAX);
+            let caught = quote_spanned!(span=> #label: { #inner });
+            let [ty, slot] = self.payload(number);
+            let caught = if jump.valued {
+                quote_spanned!(span=> #slot = #runtime::Some(#ty.same(#caught));)
+            } else {
+                caught
+            };
+            inner = quote_spanned!(span=> #caught return #runtime::jump(&__ended, #code).await;);
+        }
+        if self.jumps.is_empty() {
+            inner = quote_spanned! {span=>
+                let __out = __value_type.same(if false { __value_type.value() } else #body);
+                #runtime::finish(&mut __value, &__ended, __out).await
+            };
+        }
+        inner
+    }
+
+    /// The number that stands for "a failure was suppressed, go on with `else`" between levels.
+    fn skip_number(&self) -> u32 {
+        u32::try_from(self.jumps.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The arms that carry control on after a level's exit.
+    fn conclusion(&self, number: usize, opening: Span) -> TokenStream {
+        let Self {
+            runtime,
+            span,
+            with_else,
+            ..
+        } = self;
+        let span = *span;
+        let outermost = number == 0;
+        let jumps_exist = *with_else || !self.jumps.is_empty();
+        let skip_number = self.skip_number();
+        let value = if *with_else && outermost {
+            quote_spanned!(span=> #runtime::Some(__value))
+        } else {
+            quote_spanned!(span=> __value)
+        };
+        let skipped = match (*with_else, outermost) {
+            (false, _) => quote_spanned!(opening=> #runtime::skip(&__value_type, __skipped)),
+            (true, true) => quote_spanned!(span=> { let _ = __skipped; #runtime::None }),
+            (true, false) => quote_spanned! {span=>
+                { let _ = __skipped; return #runtime::jump(&__ended, #skip_number).await }
+            },
+        };
+        let jump = match (jumps_exist, outermost) {
+            (false, _) => quote_spanned!(span=> { let _ = __jump; #runtime::no_jump() }),
+            (true, false) => quote_spanned!(span=> return #runtime::jump(&__ended, __jump).await),
+            (true, true) => {
+                let arms = self.jumps.iter().enumerate().map(|(number, jump)| {
+                    let code = u32::try_from(number).unwrap_or(u32::MAX);
+                    let [_, slot] = self.payload(number);
+                    let jump =
+                        body::reissue(jump, quote_spanned!(span=> #runtime::payload(#slot)), span);
+                    quote_spanned!(span=> #code => #jump,)
+                });
+                let skip =
+                    with_else.then(|| quote_spanned!(span=> #skip_number => #runtime::None,));
+                quote_spanned!(span=> match __jump { #(#arms)* #skip _ => #runtime::no_jump() })
+            }
+        };
+        quote_spanned! {span=>
+            #runtime::Concluded::Value(__value) => #value,
+            #runtime::Concluded::Left(__left) => return __left,
+            #runtime::Concluded::Raised(__error) => return __raise(__error),
+            #runtime::Concluded::Skipped(__skipped) => #skipped,
+            #runtime::Concluded::Jump(__jump) => #jump,
+        }
+    }
+
+    /// The names of a valued jump's type and slot.
+    fn payload(&self, number: usize) -> [Ident; 2] {
+        ["type", "value"].map(|what| Ident::new(&format!("__jump_{what}_{number}"), self.span))
+    }
+}
+
+/// A block with the given span, so that its braces are the macro's to the lints.
+fn braced(stream: TokenStream, span: Span) -> TokenTree {
+    let mut group = Group::new(Delimiter::Brace, stream);
+    group.set_span(span);
+    group.into()
+}
+
+/// An item's expression; its outermost parentheses are the macro's to the lints, because SYN-6 asks for them.
+fn without_parentheses(expr: &TokenStream, span: Span) -> TokenStream {
+    let mut tokens = expr.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Group(group)), None) if group.delimiter() == Delimiter::Parenthesis => {
+            let mut rebuilt = Group::new(Delimiter::Parenthesis, group.stream());
+            rebuilt.set_span(span.located_at(group.span()));
+            TokenTree::Group(rebuilt).into()
+        }
+        _ => expr.clone(),
+    }
+}
+
+fn first_span(tokens: &TokenStream) -> Option<Span> {
+    tokens.clone().into_iter().next().map(|token| token.span())
+}

@@ -1,0 +1,28 @@
+//! The macros of `async-with`. Depend on that crate instead of this one: it documents them, and holds what their
+//! expansions call.
+//!
+//! [`block_inner`] is what `async_with::async_with!` expands to; the detour through a `macro_rules` macro brings the
+//! path of the runtime crate along, under whatever name a dependent knows it.
+
+mod attribute;
+mod body;
+mod errors;
+mod expand;
+mod parse;
+
+use proc_macro::TokenStream;
+
+/// The inside of `async_with!`: the path of the runtime crate, then what the user wrote.
+#[doc(hidden)]
+#[proc_macro]
+pub fn block_inner(input: TokenStream) -> TokenStream {
+    expand::block(input.into()).into()
+}
+
+/// Runs an async function, or parts of it, in an `async_with!` block.
+///
+/// TODO
+#[proc_macro_attribute]
+pub fn async_with(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute::expand(arguments.into(), item.into()).into()
+}

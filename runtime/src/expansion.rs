@@ -1,0 +1,544 @@
+//! What the expansion of the macros calls. Not part of the public interface.
+//!
+//! # How a value that leaves is classified
+//!
+//! Whether a value that leaves a body stands for a failure depends on its type, and the type is often not known yet
+//! where the expansion asks: an `async` block without annotation gets its type from code further down. Method calls
+//! would be resolved on the spot. So the questions are asked as trait obligations, which rustc defers, with a
+//! *tie-breaker* for types to which a specific and a general answer apply: the trait has a type parameter that the
+//! expansion fills with an integer (or float) literal. While both impls apply, the literal's type is ambiguous; at the
+//! end of type inference it falls back to `i32` (`f64`), which selects the specific impl. Where only the general impl
+//! applies, it decides the literal's type at once.
+
+#![allow(missing_docs, clippy::missing_panics_doc, clippy::must_use_candidate)]
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt::Debug;
+use std::future::{Future, Pending, pending};
+use std::marker::PhantomData;
+use std::ops::DerefMut;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+pub use async_with_macros::block_inner;
+
+use crate::cause::{AsError, ErrorType, Outcome, Raised};
+use crate::manager::{Managed, Payload, report_of};
+use crate::report::{Incident, Phase};
+use crate::scope::{How, Stopped};
+use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
+
+use crate::manager::{Exited, InFrame, Surviving};
+pub use crate::scope::{Ended, Scope, drive};
+pub use core::compile_error;
+pub use core::option::Option::{self, None, Some};
+pub use core::result::Result::{self, Err, Ok};
+
+/// Names a type that the expansion cannot write: that of the enclosing function's return, of the body's value.
+pub struct Ty<T>(PhantomData<fn() -> T>);
+
+impl<T> Ty<T> {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Ty(PhantomData)
+    }
+
+    /// Stands for a value in code that never runs, so that rustc learns the type before it sees the body.
+    pub fn value(&self) -> T {
+        unreachable!("only in code that never runs")
+    }
+
+    /// Another name for the same type, to be moved into a body.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Ty(PhantomData)
+    }
+
+    /// The identity, with the expected type.
+    pub fn same(&self, value: T) -> T {
+        value
+    }
+}
+
+// --- What leaves a body -------------------------------------------------------------------------------------------
+
+/// The type `!`, which has no name on stable.
+pub type Never = <fn() -> ! as Returns>::Output;
+
+pub trait Returns {
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
+/// A value that may leave a body. `K` is an integer: `i32` for `Result`, and for the types that an unconstrained type
+/// falls back to together with it; `u8` for anything.
+pub trait Leaves<K> {
+    type Error;
+    fn error(&mut self) -> Option<&mut Self::Error>;
+}
+
+impl<T, E> Leaves<i32> for Result<T, E> {
+    type Error = E;
+
+    fn error(&mut self) -> Option<&mut E> {
+        self.as_mut().err()
+    }
+}
+
+impl Leaves<i32> for () {
+    type Error = Infallible;
+
+    fn error(&mut self) -> Option<&mut Infallible> {
+        None
+    }
+}
+
+impl Leaves<i32> for Never {
+    type Error = Infallible;
+
+    fn error(&mut self) -> Option<&mut Infallible> {
+        None
+    }
+}
+
+impl<T> Leaves<u8> for T {
+    type Error = Infallible;
+
+    fn error(&mut self) -> Option<&mut Infallible> {
+        None
+    }
+}
+
+/// The error of a `Result` that leaves a body (rule ERR-0).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error type of a value that leaves an `async_with!` block",
+    label = "an `Err({Self})` may leave this block",
+    note = "managers are told of the error, for which it must be `Debug + 'static`; derive `Debug`, or convert it before it leaves, as in `.map_err(|error| ..)`"
+)]
+pub trait ErrorLeaves: Debug + 'static {}
+impl<E: Debug + 'static> ErrorLeaves for E {}
+
+/// Whether a type is an [`Outcome`]. `F` is a float: `f64` if it is, `f32` for anything.
+pub trait MayBeOutcome<F> {
+    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)>;
+}
+
+impl<T: Outcome> MayBeOutcome<f64> for T {
+    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)> {
+        if !self.is_failure() {
+            return None;
+        }
+        let raised = self.raised();
+        let error_type = match &raised {
+            Some(raised) => raised.error_type(),
+            None => ErrorType::named(std::any::type_name::<T>()),
+        };
+        Some((error_type, raised))
+    }
+}
+
+impl<T> MayBeOutcome<f32> for T {
+    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)> {
+        None
+    }
+}
+
+/// Whether the error in a type can be seen as a `dyn Error`. `K` is an integer: `i32` if so, `u8` for anything.
+pub trait MayShowError<K, How> {
+    fn view() -> Option<AsErrorView>;
+}
+
+pub struct AsErrorView(AsError);
+
+pub struct Itself;
+pub struct Dereferenced;
+
+impl<T, E: Error + 'static> MayShowError<i32, Itself> for Result<T, E> {
+    fn view() -> Option<AsErrorView> {
+        Some(AsErrorView(AsError::itself::<E>()))
+    }
+}
+
+// `DerefMut` keeps out shared pointers, and with them guesses about whom a change would reach.
+impl<T, E: DerefMut<Target: ErrorObject> + 'static> MayShowError<i32, Dereferenced>
+    for Result<T, E>
+{
+    fn view() -> Option<AsErrorView> {
+        Some(AsErrorView(AsError {
+            by_ref: |error| Some(error.downcast_ref::<E>()?.deref().object()),
+            by_mut: |error| Some(error.downcast_mut::<E>()?.deref_mut().object_mut()),
+        }))
+    }
+}
+
+impl MayShowError<i32, ()> for () {
+    fn view() -> Option<AsErrorView> {
+        None
+    }
+}
+
+impl MayShowError<i32, ()> for Never {
+    fn view() -> Option<AsErrorView> {
+        None
+    }
+}
+
+impl<T> MayShowError<u8, ()> for T {
+    fn view() -> Option<AsErrorView> {
+        None
+    }
+}
+
+/// The error objects: what `Box<dyn Error ..>` and `anyhow::Error` dereference to.
+pub trait ErrorObject {
+    fn object(&self) -> &(dyn Error + 'static);
+    fn object_mut(&mut self) -> &mut (dyn Error + 'static);
+}
+
+macro_rules! error_object {
+    ($($object:ty),*) => {$(
+        impl ErrorObject for $object {
+            fn object(&self) -> &(dyn Error + 'static) {
+                self
+            }
+
+            fn object_mut(&mut self) -> &mut (dyn Error + 'static) {
+                self
+            }
+        }
+    )*};
+}
+
+error_object!(
+    dyn Error + 'static,
+    dyn Error + Send + 'static,
+    dyn Error + Send + Sync + 'static
+);
+
+/// The tie-breakers of one type, and with them its classification.
+pub struct Tie<K, F, V, H>(PhantomData<fn() -> (K, F, V, H)>);
+
+/// `tie(0, 0.0, 0)` leaves all tie-breakers open.
+pub const fn tie<K: Copy, F: Copy, V: Copy, H>(_: K, _: F, _: V) -> Tie<K, F, V, H> {
+    Tie(PhantomData)
+}
+
+/// How to tell whether a `T` that leaves is a failure.
+pub trait Classify<T> {
+    fn failure(value: &mut T) -> Option<(ErrorType, Option<Raised<'_>>)>;
+}
+
+impl<T, K, F, V, H> Classify<T> for Tie<K, F, V, H>
+where
+    T: Leaves<K, Error: ErrorLeaves> + MayBeOutcome<F> + MayShowError<V, H>,
+{
+    fn failure(value: &mut T) -> Option<(ErrorType, Option<Raised<'_>>)> {
+        if value.error().is_none() {
+            return value.failure();
+        }
+        let error = value.error()?;
+        let view = <T as MayShowError<V, H>>::view().map(|view| view.0);
+        Some((ErrorType::of::<T::Error>(), Some(Raised::new(error, view))))
+    }
+}
+
+// --- From the end of the body to the end of the block ---------------------------------------------------------------
+
+/// Ends the body with its value, and then waits to be dropped. `R` is the type that the body's future would return.
+pub fn finish<V, R>(slot: &mut Option<V>, ended: &Ended, value: V) -> Pending<R> {
+    *slot = Some(value);
+    ended.with_value();
+    pending()
+}
+
+/// Ends the body with a jump to code outside of it.
+pub fn jump<R>(ended: &Ended, number: u32) -> Pending<R> {
+    ended.with_jump(number);
+    pending()
+}
+
+/// What leaves the block, unless an exit changes it.
+enum Outgoing<R, V, E> {
+    Value(V),
+    Jump(u32),
+    Left(R),
+    Interrupted(E),
+    Panicked(Payload),
+}
+
+impl<R, V, E: Debug> Outgoing<R, V, E> {
+    /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
+    fn panic<M: Managed, RT: Classify<R>, VT: Classify<V>>(
+        mut self,
+        payload: Payload,
+        phase: Phase,
+        cause: Cause,
+    ) -> Self {
+        let pending = match &mut self {
+            Outgoing::Panicked(_) => {
+                report_of::<M>(phase, cause, Incident::panic(payload));
+                return self;
+            }
+            Outgoing::Interrupted(error) => Some((Phase::Interrupt, Incident::error(error))),
+            Outgoing::Value(value) => pending_failure(VT::failure(value)),
+            Outgoing::Left(left) => pending_failure(RT::failure(left)),
+            Outgoing::Jump(_) => None,
+        };
+        if let Some((phase, incident)) = pending {
+            report_of::<M>(phase, cause, incident);
+        }
+        // What it was may panic when it is dropped.
+        if let Err(later) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+            report_of::<M>(Phase::Body, cause, Incident::panic(later));
+        }
+        Outgoing::Panicked(payload)
+    }
+}
+
+fn pending_failure(failure: Option<(ErrorType, Option<Raised<'_>>)>) -> Option<(Phase, Incident)> {
+    let (error_type, raised) = failure?;
+    let incident = match raised {
+        Some(raised) => Incident::named_error(error_type.name(), &raised),
+        None => Incident::named_error(error_type.name(), &error_type.name()),
+    };
+    Some((Phase::Body, incident))
+}
+
+/// How the body ended, while the exit runs.
+pub struct Settled<M: Managed, R, V, RT, VT> {
+    cause: Cause,
+    outgoing: Outgoing<R, V, M::Error>,
+    classify: PhantomData<fn() -> (RT, VT)>,
+}
+
+/// Classifies how the body ended, shows a failure to the manager, and makes the exit's future.
+pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
+    mut scope: Scope<M>,
+    stopped: Stopped<R, M::Error>,
+    value: Option<V>,
+    ended: &Ended,
+    _: RT,
+    _: VT,
+) -> (
+    impl Future<Output = Exited<M::Exit, M::Error>> + use<M, R, V, RT, VT>,
+    Settled<M, R, V, RT, VT>,
+) {
+    let mut outgoing = match (stopped.how, value) {
+        (How::Ended, Some(value)) => Outgoing::Value(value),
+        (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
+        (How::Left(left), _) => Outgoing::Left(left),
+        (How::Interrupted(error), _) => Outgoing::Interrupted(error),
+        (How::Panicked(payload), _) => Outgoing::Panicked(payload),
+    };
+    let failure = match &mut outgoing {
+        Outgoing::Value(value) => VT::failure(value),
+        Outgoing::Left(left) => RT::failure(left),
+        _ => None,
+    };
+    let mut late = stopped.late.map(|payload| (Phase::Body, payload));
+    let mut cause = match failure {
+        Some((error_type, raised)) => {
+            if let Some((manager, resource)) = scope.manager_and_resource()
+                && let Some(raised) = raised
+                && late.is_none()
+            {
+                let inspect = || manager.inspect(resource, raised);
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
+                    late = Some((Phase::Inspect, payload));
+                }
+            }
+            Cause::Failed(error_type)
+        }
+        None => match &outgoing {
+            Outgoing::Interrupted(_) => Cause::Cancelled,
+            Outgoing::Panicked(_) => Cause::Panicked,
+            _ => Cause::Completed,
+        },
+    };
+    if let Some((phase, payload)) = late {
+        outgoing = outgoing.panic::<M, RT, VT>(payload, phase, cause);
+        cause = Cause::Panicked;
+    }
+    (
+        scope.exit(cause),
+        Settled {
+            cause,
+            outgoing,
+            classify: PhantomData,
+        },
+    )
+}
+
+/// How control leaves the block.
+pub enum Concluded<R, V, E, S> {
+    /// It falls through, with the block's value.
+    Value(V),
+    /// It jumps out, to the jump with this number.
+    Jump(u32),
+    /// It returns from the function.
+    Left(R),
+    /// It raises the manager's error.
+    Raised(E),
+    /// A failure was suppressed.
+    Skipped(S),
+}
+
+/// Brings together how the body ended and how the exit did. Resumes a panic.
+pub fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
+    settled: Settled<M, R, V, RT, VT>,
+    exited: Exited<M::Exit, M::Error>,
+) -> Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped> {
+    let Settled {
+        cause, outgoing, ..
+    } = settled;
+    let outgoing = match exited {
+        Exited::Returned(exit) => {
+            let suppressed = match exit.verdict() {
+                Verdict::Propagate => false,
+                Verdict::Suppress => matches!(cause, Cause::Failed(_) | Cause::Cancelled),
+                Verdict::SuppressPanic => cause != Cause::Completed,
+            };
+            match exit.skipped() {
+                Some(skipped) if suppressed => return Concluded::Skipped(skipped),
+                _ => outgoing,
+            }
+        }
+        Exited::Failed(error) if cause == Cause::Completed => return Concluded::Raised(error),
+        Exited::Failed(error) => {
+            report_of::<M>(Phase::Exit, cause, Incident::error(&error));
+            outgoing
+        }
+        Exited::Panicked(payload) => outgoing.panic::<M, RT, VT>(payload, Phase::Exit, cause),
+    };
+    match outgoing {
+        Outgoing::Value(value) => Concluded::Value(value),
+        Outgoing::Jump(number) => Concluded::Jump(number),
+        Outgoing::Left(left) => Concluded::Left(left),
+        Outgoing::Interrupted(error) => Concluded::Raised(error),
+        Outgoing::Panicked(payload) => resume_unwind(payload),
+    }
+}
+
+/// The arm of a jump that the body does not have.
+pub fn no_jump() -> ! {
+    unreachable!("the body ends with the jumps that its expansion numbered")
+}
+
+// --- Suppression --------------------------------------------------------------------------------------------------
+
+/// Stands for the value of a block whose failure was suppressed.
+pub struct Suppressed;
+
+/// What can stand for a value of type `V` when a failure was suppressed (rule SUP-3).
+#[diagnostic::on_unimplemented(
+    message = "a suppressed failure leaves this `async_with!` block without its `{V}`",
+    label = "this manager can suppress a failure, and then there is no `{V}`",
+    note = "add `else {{ .. }}` after the body to say what the value is then, or let the block end with `;`"
+)]
+pub trait SkipInto<V> {
+    fn skip_into(self) -> V;
+}
+
+impl<V> SkipInto<V> for Infallible {
+    fn skip_into(self) -> V {
+        match self {}
+    }
+}
+
+impl SkipInto<()> for Suppressed {
+    fn skip_into(self) {}
+}
+
+pub fn skip<V, S: SkipInto<V>>(_: &Ty<V>, skipped: S) -> V {
+    skipped.skip_into()
+}
+
+// --- Raising ------------------------------------------------------------------------------------------------------
+
+/// What an enter's or an exit's error can leave as (rule ERR-1). `K` is an integer: `i32` for an error that cannot be,
+/// `u8` for any other.
+#[diagnostic::on_unimplemented(
+    message = "this manager's `{E}` cannot be raised in a function that returns `{Self}`",
+    label = "enter or exit can fail with `{E}` here, which `?` could not return",
+    note = "the enclosing function or async block must return a `Result` whose error type implements `From<{E}>`"
+)]
+pub trait FromError<E, K>: Sized {
+    fn from_error(error: E) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R> FromError<Infallible, i32> for R {
+    fn from_error(error: Infallible) -> R {
+        match error {}
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E, F: From<E>> FromError<E, u8> for Result<T, F> {
+    fn from_error(error: E) -> Self {
+        Err(F::from(error))
+    }
+}
+
+/// How the errors of the manager in a scope are raised. It is asked for once per level, so that there is one error at
+/// most.
+pub fn raises<M: Managed, R: FromError<M::Error, K>, K>(
+    _: K,
+    _: &Ty<R>,
+    _: &Scope<M>,
+) -> impl Fn(M::Error) -> R + Copy + Send + Sync + use<M, R, K> {
+    R::from_error
+}
+
+/// The value of a jump that was taken.
+pub fn payload<T>(slot: Option<T>) -> T {
+    match slot {
+        Some(value) => value,
+        None => no_jump(),
+    }
+}
+
+// --- Opening ------------------------------------------------------------------------------------------------------
+
+/// The value in item position, to find out of which kind it is. The traits below differ in how many references their
+/// method's receiver takes: method lookup finds the most special one first.
+pub struct Opener<M>(M);
+
+impl<M> Opener<M> {
+    pub fn new(manager: M) -> Self {
+        Opener(manager)
+    }
+}
+
+pub struct SurvivingKind;
+pub struct InFrameKind;
+
+impl SurvivingKind {
+    pub fn open<M: AsyncContextManager>(self, opener: Opener<M>) -> Scope<Surviving<M>> {
+        Scope::new(Surviving(opener.0))
+    }
+}
+
+impl InFrameKind {
+    pub fn open<M: ScopedAsyncContextManager>(self, opener: Opener<M>) -> Scope<InFrame<M>> {
+        Scope::new(InFrame(opener.0))
+    }
+}
+
+pub trait OpenSurviving {
+    fn __async_with_open(&self) -> SurvivingKind {
+        SurvivingKind
+    }
+}
+
+pub trait OpenInFrame {
+    fn __async_with_open(&self) -> InFrameKind {
+        InFrameKind
+    }
+}
+
+impl<M: AsyncContextManager> OpenSurviving for &&Opener<M> {}
+impl<M: ScopedAsyncContextManager> OpenInFrame for &&Opener<M> {}

@@ -1,0 +1,34 @@
+//! Python's `async with` for Rust.
+
+mod cause;
+mod detach;
+#[doc(hidden)]
+pub mod expansion;
+mod frame;
+mod manager;
+mod protocol;
+pub mod report;
+mod scope;
+
+pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
+pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
+
+/// The block.
+#[macro_export]
+macro_rules! async_with {
+    ($($tokens:tt)*) => {
+        $crate::expansion::block_inner! { $crate $($tokens)* }
+    };
+}
+
+/// The attribute.
+pub mod attr {
+    #[doc(inline)]
+    pub use async_with_macros::async_with;
+}
+
+/// What most users of the block need.
+pub mod prelude {
+    pub use crate::attr::async_with;
+    pub use crate::{AsyncContextManager, Cause, Outcome, Raised, Verdict};
+}

@@ -1,0 +1,335 @@
+//! One view of the two kinds of manager, for everything that does not depend on the kind.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::detach::{detach, drop_caught};
+use crate::frame::Children;
+use crate::report::{Entry, Incident, Phase, report};
+use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
+
+/// How an exit ended.
+pub enum Exited<V, E> {
+    Returned(V),
+    Failed(E),
+    Panicked(Payload),
+}
+
+/// What a panic carries.
+pub type Payload = Box<dyn Any + Send>;
+
+/// A manager of either kind.
+pub trait Managed: Sized {
+    type Resource;
+    type Error: Debug + 'static;
+    type Exit: ExitVerdict;
+
+    /// The type of the user's manager.
+    fn name() -> &'static str;
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>>;
+    /// Waits for the children, then exits.
+    fn exit(
+        self,
+        resource: Self::Resource,
+        cause: Cause,
+        children: Option<Arc<Children>>,
+    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>>;
+    /// The block was dropped in its body.
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>);
+    fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
+    fn interrupt(&self, resource: &Self::Resource)
+    -> impl Future<Output = Self::Error> + use<Self>;
+    fn around_poll(&self) -> impl Sized;
+}
+
+/// Reports something that befell the manager `M`.
+pub(crate) fn report_of<M: Managed>(phase: Phase, cause: Cause, incident: Incident) {
+    report(Entry {
+        manager: M::name(),
+        phase,
+        cause,
+        incident,
+    });
+}
+
+/// An [`AsyncContextManager`]: its exit is boxed, and goes on elsewhere when it is dropped.
+pub struct Surviving<M>(pub(crate) M);
+
+impl<M: AsyncContextManager> Managed for Surviving<M> {
+    type Resource = M::Resource;
+    type Error = M::Error;
+    type Exit = M::Exit;
+
+    fn name() -> &'static str {
+        std::any::type_name::<M>()
+    }
+
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> {
+        self.0.enter()
+    }
+
+    fn exit(
+        self,
+        resource: Self::Resource,
+        cause: Cause,
+        children: Option<Arc<Children>>,
+    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
+        let exit = Box::pin(exit(self.0, resource, cause, children));
+        SurvivingExit {
+            exit: Some(exit),
+            manager: Self::name(),
+            cause,
+        }
+    }
+
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>) {
+        let exit = exit(self.0, resource, Cause::Dropped, children);
+        detach(
+            Self::name(),
+            Cause::Dropped,
+            finish(Self::name(), Cause::Dropped, exit),
+        );
+    }
+
+    fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>) {
+        self.0.inspect(resource, raised);
+    }
+
+    fn interrupt(&self, resource: &Self::Resource) -> impl Future<Output = Self::Error> + use<M> {
+        self.0.interrupt(resource)
+    }
+
+    fn around_poll(&self) -> impl Sized {
+        self.0.around_poll()
+    }
+}
+
+async fn exit<M: AsyncContextManager>(
+    manager: M,
+    resource: M::Resource,
+    cause: Cause,
+    children: Option<Arc<Children>>,
+) -> Result<M::Exit, M::Error> {
+    if let Some(children) = children {
+        children.wait().await;
+    }
+    manager.exit(resource, cause).await
+}
+
+/// Runs an exit that nobody waits for the result of.
+async fn finish<V, E: Debug>(
+    manager: &'static str,
+    cause: Cause,
+    exit: impl Future<Output = Result<V, E>>,
+) {
+    if let Err(error) = exit.await {
+        report(Entry {
+            manager,
+            phase: Phase::Exit,
+            cause,
+            incident: Incident::error(&error),
+        });
+    }
+}
+
+/// The exit of a [`Surviving`] manager. It is taken out of its place around each poll, so that one that panicked is not
+/// polled again.
+struct SurvivingExit<F, V, E>
+where
+    F: Future<Output = Result<V, E>> + Send + 'static,
+    V: Send + 'static,
+    E: Debug + Send + 'static,
+{
+    exit: Option<Pin<Box<F>>>,
+    manager: &'static str,
+    cause: Cause,
+}
+
+impl<F, V, E> Future for SurvivingExit<F, V, E>
+where
+    F: Future<Output = Result<V, E>> + Send + 'static,
+    V: Send + 'static,
+    E: Debug + Send + 'static,
+{
+    type Output = Exited<V, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(mut exit) = self.exit.take() else {
+            return Poll::Pending;
+        };
+        match catch_unwind(AssertUnwindSafe(|| exit.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => {
+                self.exit = Some(exit);
+                Poll::Pending
+            }
+            Ok(Poll::Ready(result)) => {
+                let dropped = drop_caught(exit);
+                Poll::Ready(exited(self.manager, self.cause, Ok(result), dropped))
+            }
+            Err(payload) => {
+                let dropped = drop_caught(exit);
+                Poll::Ready(exited(self.manager, self.cause, Err(payload), dropped))
+            }
+        }
+    }
+}
+
+/// How an exit ended, from what it returned and from how the drop of its future went.
+fn exited<V, E: Debug>(
+    manager: &'static str,
+    cause: Cause,
+    result: Result<Result<V, E>, Payload>,
+    dropped: Result<(), Payload>,
+) -> Exited<V, E> {
+    let lost = |incident| {
+        report(Entry {
+            manager,
+            phase: Phase::Exit,
+            cause,
+            incident,
+        })
+    };
+    match (result, dropped) {
+        (Ok(Ok(verdict)), Ok(())) => Exited::Returned(verdict),
+        (Ok(Err(error)), Ok(())) => Exited::Failed(error),
+        (Err(payload), Ok(())) | (Ok(Ok(_)), Err(payload)) => Exited::Panicked(payload),
+        (Ok(Err(error)), Err(payload)) => {
+            lost(Incident::error(&error));
+            Exited::Panicked(payload)
+        }
+        (Err(first), Err(later)) => {
+            lost(Incident::panic(later));
+            Exited::Panicked(first)
+        }
+    }
+}
+
+impl<F, V, E> Drop for SurvivingExit<F, V, E>
+where
+    F: Future<Output = Result<V, E>> + Send + 'static,
+    V: Send + 'static,
+    E: Debug + Send + 'static,
+{
+    fn drop(&mut self) {
+        if let Some(exit) = self.exit.take() {
+            let Self { manager, cause, .. } = *self;
+            detach(manager, cause, finish(manager, cause, exit));
+        }
+    }
+}
+
+/// A [`ScopedAsyncContextManager`]: its exit lives in the frame of the block.
+pub struct InFrame<M>(pub(crate) M);
+
+impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
+    type Resource = M::Resource;
+    type Error = M::Error;
+    type Exit = M::Exit;
+
+    fn name() -> &'static str {
+        std::any::type_name::<M>()
+    }
+
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> {
+        self.0.enter()
+    }
+
+    fn exit(
+        self,
+        resource: Self::Resource,
+        cause: Cause,
+        children: Option<Arc<Children>>,
+    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
+        let exit = async move {
+            if let Some(children) = children {
+                let children = PassOn(children);
+                children.0.wait().await;
+            }
+            self.0.exit(resource, cause).await
+        };
+        InFrameExit {
+            exit: Some(exit),
+            manager: Self::name(),
+            cause,
+        }
+    }
+
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>) {
+        drop(children.map(PassOn));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.0.abandon(resource))) {
+            let incident = Incident::panic(payload);
+            report_of::<Self>(Phase::Abandon, Cause::Dropped, incident);
+        }
+    }
+
+    fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>) {
+        self.0.inspect(resource, raised);
+    }
+
+    fn interrupt(&self, resource: &Self::Resource) -> impl Future<Output = Self::Error> + use<M> {
+        self.0.interrupt(resource)
+    }
+
+    fn around_poll(&self) -> impl Sized {
+        self.0.around_poll()
+    }
+}
+
+/// Children whose block goes away: the enclosing block waits for them.
+struct PassOn(Arc<Children>);
+
+impl Drop for PassOn {
+    fn drop(&mut self) {
+        self.0.pass_on();
+    }
+}
+
+pin_project! {
+    /// The exit of an [`InFrame`] manager.
+    struct InFrameExit<F> {
+        #[pin]
+        exit: Option<F>,
+        manager: &'static str,
+        cause: Cause,
+    }
+
+    impl<F> PinnedDrop for InFrameExit<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.exit.is_none() {
+                return;
+            }
+            let (manager, cause) = (*this.manager, *this.cause);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| this.exit.set(None))) {
+                let incident = Incident::panic(payload);
+                report(Entry { manager, phase: Phase::Exit, cause, incident });
+            }
+            report(Entry { manager, phase: Phase::Exit, cause, incident: Incident::Unfinished });
+        }
+    }
+}
+
+impl<F: Future<Output = Result<V, E>>, V, E: Debug> Future for InFrameExit<F> {
+    type Output = Exited<V, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(exit) = this.exit.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let result = match catch_unwind(AssertUnwindSafe(|| exit.poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => Ok(result),
+            Err(payload) => Err(payload),
+        };
+        let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(None)));
+        Poll::Ready(exited(this.manager, *this.cause, result, dropped))
+    }
+}

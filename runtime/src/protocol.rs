@@ -1,0 +1,243 @@
+//! The two protocol traits.
+
+use std::fmt::Debug;
+use std::future::{Future, pending};
+
+use crate::{Cause, ExitVerdict, Raised};
+
+/// A manager whose exit survives cancellation.
+///
+/// The block [`async_with!`](crate::async_with) awaits [`enter`](Self::enter), lends the resource to its body, and
+/// runs [`exit`](Self::exit) exactly once, however the body ends (rule EXI-1). When the future that holds the block is
+/// dropped, the exit goes on as a task of the runtime (rule CAN-1); that is why everything is `Send + 'static`. A
+/// manager that borrows or is not `Send` implements [`ScopedAsyncContextManager`] instead.
+///
+/// The two methods are Python's `__aenter__` and `__aexit__`. Exit takes the resource back by value: it exists exactly
+/// as long as the manager is entered. The resource can be any type, also one of another crate.
+///
+/// # Example
+///
+/// ```
+/// use async_with::{async_with, prelude::*};
+/// # use std::io;
+/// # use std::sync::{Arc, Mutex};
+/// # type Log = Arc<Mutex<Vec<String>>>;
+/// # struct Connection(Log);
+/// # impl Connection {
+/// #     async fn open(log: &Log) -> io::Result<Self> { Ok(Connection(log.clone())) }
+/// #     async fn run(&mut self, sql: &str) -> io::Result<()> { self.0.lock().unwrap().push(sql.into()); Ok(()) }
+/// # }
+///
+/// /// Commits when the body completed, rolls back otherwise.
+/// struct Transaction {
+///     database: Log,
+/// }
+///
+/// impl AsyncContextManager for Transaction {
+///     type Resource = Connection;
+///     type Error = io::Error;
+///     type Exit = ();
+///
+///     async fn enter(&mut self) -> io::Result<Connection> {
+///         let mut connection = Connection::open(&self.database).await?;
+///         connection.run("BEGIN").await?;
+///         Ok(connection)
+///     }
+///
+///     async fn exit(self, mut connection: Connection, cause: Cause) -> io::Result<()> {
+///         let end = if cause.is_completed() { "COMMIT" } else { "ROLLBACK" };
+///         connection.run(end).await
+///     }
+/// }
+///
+/// async fn debit(database: &Log) -> io::Result<()> {
+///     async_with! { Transaction { database: database.clone() } as tx => {
+///         tx.run("UPDATE ..").await?;
+///     }};
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let database = Log::default();
+/// debit(&database).await?;
+/// assert_eq!(*database.lock().unwrap(), ["BEGIN", "UPDATE ..", "COMMIT"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// The future of `enter` must be drop-safe: when it is dropped, nothing is owed (rule CAN-7). The future of `exit` is
+/// never dropped half-way by the block; it is carried on elsewhere (rule CAN-2).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this needs to implement `AsyncContextManager`",
+    note = "implement `AsyncContextManager` for `{Self}` (or `ScopedAsyncContextManager`, when it borrows or is not `Send`)"
+)]
+pub trait AsyncContextManager: Sized + Send + 'static {
+    /// What the body gets to use; `as pat` is matched against `&mut Resource`.
+    type Resource: Send + 'static;
+    /// Why enter or exit failed: [`Infallible`](std::convert::Infallible) where neither can. It is raised as `?` would
+    /// raise it, converted with `From` into the enclosing function's error (rule ERR-1).
+    type Error: Debug + Send + 'static;
+    /// `()` for a manager that never suppresses a failure, [`Verdict`](crate::Verdict) for one that may (rule SUP-1).
+    type Exit: ExitVerdict;
+
+    /// Acquires the resource. When it fails, panics or is dropped, this manager is owed no exit (rule EXI-1), and the
+    /// exits of the managers further out run.
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> + Send;
+
+    /// Releases the resource. Called once for every enter that succeeded.
+    ///
+    /// An error is raised when the body completed (rule FLO-6). When it did not, the body's failure stays the one that
+    /// is raised, and this error goes to the [report](crate::report) (rule ERR-3).
+    fn exit(
+        self,
+        resource: Self::Resource,
+        cause: Cause,
+    ) -> impl Future<Output = Result<Self::Exit, Self::Error>> + Send;
+
+    /// Sees, and may change, the error that left the body, directly before exit (rules ERR-6, EXI-7).
+    ///
+    /// A panic in it is treated as a panic of the body.
+    fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>) {
+        let _ = (resource, raised);
+    }
+
+    /// Resolves when the body is to be interrupted, to the error that is then raised (rule CAN-6).
+    ///
+    /// An implementation must capture neither `self` nor the resource, hence `use<Self>`:
+    ///
+    /// ```
+    /// # use async_with::{AsyncContextManager, Cause};
+    /// # use std::convert::Infallible;
+    /// # use std::future::Future;
+    /// # use std::time::Duration;
+    /// # struct Patience(Duration);
+    /// #[derive(Debug)]
+    /// struct TookTooLong;
+    ///
+    /// impl AsyncContextManager for Patience {
+    /// #   type Resource = ();
+    /// #   type Exit = ();
+    /// #   async fn enter(&mut self) -> Result<(), TookTooLong> { Ok(()) }
+    /// #   async fn exit(self, (): (), _: Cause) -> Result<(), TookTooLong> { Ok(()) }
+    ///     type Error = TookTooLong;
+    ///
+    ///     fn interrupt(&self, _: &()) -> impl Future<Output = TookTooLong> + Send + use<> {
+    ///         let patience = self.0;
+    ///         async move {
+    ///             tokio::time::sleep(patience).await;
+    ///             TookTooLong
+    ///         }
+    ///     }
+    ///     // ..
+    /// }
+    /// ```
+    fn interrupt(
+        &self,
+        resource: &Self::Resource,
+    ) -> impl Future<Output = Self::Error> + Send + use<Self> {
+        let _ = resource;
+        pending()
+    }
+
+    /// Makes a guard that is held while the body is polled, each time, and while it is dropped (rule EXI-6): an entered
+    /// tracing span, an OpenTelemetry context.
+    fn around_poll(&self) -> impl Sized {}
+}
+
+/// A manager that may borrow, or be `!Send`: its exit lives in the frame of its block.
+///
+/// It keeps every rule of [`AsyncContextManager`] but one: an exit that lives in the frame cannot outlive it. When the
+/// future that holds the block is dropped, the synchronous [`abandon`](Self::abandon) runs in place of exit; when it is
+/// dropped during exit, the exit's future is dropped, which is reported (rules CAN-1, CAN-2). No allocation is made for
+/// it (rule TYP-2).
+///
+/// # Example
+///
+/// ```
+/// use async_with::{async_with, Cause, ScopedAsyncContextManager};
+/// use std::convert::Infallible;
+///
+/// /// Counts who is inside, in a counter of the caller's.
+/// struct Inside<'a>(&'a mut u32);
+///
+/// impl ScopedAsyncContextManager for Inside<'_> {
+///     type Resource = ();
+///     type Error = Infallible;
+///     type Exit = ();
+///
+///     async fn enter(&mut self) -> Result<(), Infallible> {
+///         *self.0 += 1;
+///         Ok(())
+///     }
+///
+///     async fn exit(self, (): (), _cause: Cause) -> Result<(), Infallible> {
+///         *self.0 -= 1;
+///         Ok(())
+///     }
+///
+///     fn abandon(self, (): ()) {
+///         *self.0 -= 1;
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut inside = 0;
+/// async_with! { Inside(&mut inside) => { tokio::task::yield_now().await } };
+/// assert_eq!(inside, 0);
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// As [`AsyncContextManager`], but for `exit`: its future may be dropped half-way, together with the block's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a scoped async context manager",
+    label = "this needs to implement `ScopedAsyncContextManager`"
+)]
+pub trait ScopedAsyncContextManager: Sized {
+    /// See [`AsyncContextManager::Resource`].
+    type Resource;
+    /// See [`AsyncContextManager::Error`].
+    type Error: Debug + 'static;
+    /// See [`AsyncContextManager::Exit`].
+    type Exit: ExitVerdict;
+
+    /// See [`AsyncContextManager::enter`].
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>>;
+
+    /// See [`AsyncContextManager::exit`].
+    fn exit(
+        self,
+        resource: Self::Resource,
+        cause: Cause,
+    ) -> impl Future<Output = Result<Self::Exit, Self::Error>>;
+
+    /// Runs in place of exit when the block's future is dropped in the body. By default the resource is dropped.
+    ///
+    /// A panic in it is caught and reported.
+    fn abandon(self, resource: Self::Resource) {
+        drop(resource);
+    }
+
+    /// See [`AsyncContextManager::inspect`].
+    fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>) {
+        let _ = (resource, raised);
+    }
+
+    /// See [`AsyncContextManager::interrupt`].
+    fn interrupt(
+        &self,
+        resource: &Self::Resource,
+    ) -> impl Future<Output = Self::Error> + use<Self> {
+        let _ = resource;
+        pending()
+    }
+
+    /// See [`AsyncContextManager::around_poll`].
+    fn around_poll(&self) -> impl Sized {}
+}

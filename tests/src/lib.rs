@@ -1,0 +1,387 @@
+//! The event log that is the oracle of the tests, and managers that write down what happens to them.
+
+use std::convert::Infallible;
+use std::fmt::{Debug, Display, Formatter};
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use async_with::{
+    AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager, Verdict,
+};
+
+/// A shared, ordered list of events.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes an event.
+    pub fn write(&self, event: impl Into<String>) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event.into());
+    }
+
+    /// The events so far, which are removed.
+    #[must_use]
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A surviving manager that cannot fail.
+    #[must_use]
+    pub fn manager(&self, name: &'static str) -> Logged {
+        Logged::new(self, name)
+    }
+
+    /// A surviving manager that can fail with [`Boom`].
+    #[must_use]
+    pub fn fallible(&self, name: &'static str) -> Logged<Boom> {
+        Logged::new(self, name)
+    }
+
+    /// A surviving manager that suppresses.
+    #[must_use]
+    pub fn suppressing(&self, name: &'static str) -> Logged<Infallible, Verdict> {
+        Logged::new(self, name).verdict(Verdict::Suppress)
+    }
+
+    /// A scoped manager that borrows the log.
+    #[must_use]
+    pub fn scoped(&self, name: &'static str) -> Scoped<'_> {
+        Scoped {
+            inner: Plan::new(name),
+            log: self,
+            exit: PhantomData,
+        }
+    }
+}
+
+/// What the managers of this crate fail with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boom(pub &'static str);
+
+impl Display for Boom {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "boom: {}", self.0)
+    }
+}
+
+impl std::error::Error for Boom {}
+
+/// The cause as the log shows it: short, without the paths of types.
+#[must_use]
+pub fn short(cause: Cause) -> String {
+    match cause {
+        Cause::Failed(error) => {
+            format!(
+                "failed {}",
+                error.name().rsplit("::").next().unwrap_or_default()
+            )
+        }
+        cause => cause.to_string(),
+    }
+}
+
+/// Is pending for as many polls, each of which asks to be polled again.
+pub async fn pend(times: usize) {
+    let mut left = times;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What a manager does at each step.
+#[derive(Clone, Debug)]
+struct Plan {
+    name: &'static str,
+    enter: Act,
+    exit: Act,
+    inspect: Act,
+    pend: usize,
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Act {
+    Succeed,
+    Fail,
+    Panic,
+}
+
+impl Act {
+    fn act(self, what: &'static str) -> Result<(), Boom> {
+        match self {
+            Act::Succeed => Ok(()),
+            Act::Fail => Err(Boom(what)),
+            Act::Panic => std::panic::panic_any(what),
+        }
+    }
+}
+
+impl Plan {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            enter: Act::Succeed,
+            exit: Act::Succeed,
+            inspect: Act::Succeed,
+            pend: 0,
+            verdict: Verdict::Propagate,
+        }
+    }
+
+    async fn enter(&self, log: &Log) -> Result<Resource, Boom> {
+        pend(self.pend).await;
+        log.write(format!("enter {}", self.name));
+        self.enter.act(self.name)?;
+        Ok(Resource {
+            name: self.name,
+            log: log.clone(),
+            value: 0,
+        })
+    }
+
+    async fn exit(&self, log: &Log, cause: Cause) -> Result<(), Boom> {
+        log.write(format!("exit {}: {}", self.name, short(cause)));
+        pend(self.pend).await;
+        if self.pend > 0 {
+            log.write(format!("exited {}", self.name));
+        }
+        self.exit.act(self.name)
+    }
+
+    fn inspect(&self, log: &Log, raised: &Raised<'_>) {
+        log.write(format!("inspect {}: {raised:?}", self.name));
+        let _ = self.inspect.act(self.name);
+    }
+}
+
+/// The resource of all managers of this crate.
+#[derive(Debug)]
+pub struct Resource {
+    /// The name of its manager.
+    pub name: &'static str,
+    /// Where it writes.
+    pub log: Log,
+    /// Something to change.
+    pub value: u64,
+}
+
+impl Resource {
+    /// Writes that it was used.
+    pub fn note(&mut self) {
+        self.value += 1;
+        self.log.write(format!("use {}", self.name));
+    }
+
+    /// Fails, or does not.
+    ///
+    /// # Errors
+    ///
+    /// When asked to.
+    pub fn check(&self, good: bool) -> Result<u64, Boom> {
+        if good {
+            Ok(self.value)
+        } else {
+            Err(Boom("check"))
+        }
+    }
+}
+
+/// The errors that a manager of this crate may have.
+pub trait FromBoom: Debug + Send + 'static {
+    /// The error, where it can be.
+    fn from_boom(boom: Boom) -> Self;
+}
+
+impl FromBoom for Boom {
+    fn from_boom(boom: Boom) -> Self {
+        boom
+    }
+}
+
+impl FromBoom for Infallible {
+    fn from_boom(_: Boom) -> Self {
+        unreachable!("a manager that cannot fail is not told to")
+    }
+}
+
+/// The exits that a manager of this crate may have.
+pub trait FromVerdict: ExitVerdict {
+    /// The verdict, where it counts.
+    fn from_verdict(verdict: Verdict) -> Self;
+}
+
+impl FromVerdict for () {
+    fn from_verdict(_: Verdict) {}
+}
+
+impl FromVerdict for Verdict {
+    fn from_verdict(verdict: Verdict) -> Self {
+        verdict
+    }
+}
+
+/// A surviving manager.
+pub struct Logged<E = Infallible, V = ()> {
+    plan: Plan,
+    log: Log,
+    types: PhantomData<fn() -> (E, V)>,
+}
+
+impl<E, V> Logged<E, V> {
+    fn new(log: &Log, name: &'static str) -> Self {
+        Self {
+            plan: Plan::new(name),
+            log: log.clone(),
+            types: PhantomData,
+        }
+    }
+
+    /// Is pending so many times in enter and in exit.
+    #[must_use]
+    pub fn pending(mut self, times: usize) -> Self {
+        self.plan.pend = times;
+        self
+    }
+
+    /// Panics in enter.
+    #[must_use]
+    pub fn enter_panics(mut self) -> Self {
+        self.plan.enter = Act::Panic;
+        self
+    }
+
+    /// Panics in exit.
+    #[must_use]
+    pub fn exit_panics(mut self) -> Self {
+        self.plan.exit = Act::Panic;
+        self
+    }
+
+    /// Panics in inspect.
+    #[must_use]
+    pub fn inspect_panics(mut self) -> Self {
+        self.plan.inspect = Act::Panic;
+        self
+    }
+}
+
+impl<V> Logged<Boom, V> {
+    /// Fails in enter.
+    #[must_use]
+    pub fn enter_fails(mut self) -> Self {
+        self.plan.enter = Act::Fail;
+        self
+    }
+
+    /// Fails in exit.
+    #[must_use]
+    pub fn exit_fails(mut self) -> Self {
+        self.plan.exit = Act::Fail;
+        self
+    }
+}
+
+impl<E> Logged<E, Verdict> {
+    /// Decides this.
+    #[must_use]
+    pub fn verdict(mut self, verdict: Verdict) -> Self {
+        self.plan.verdict = verdict;
+        self
+    }
+}
+
+impl<E: FromBoom, V: FromVerdict> AsyncContextManager for Logged<E, V> {
+    type Resource = Resource;
+    type Error = E;
+    type Exit = V;
+
+    async fn enter(&mut self) -> Result<Resource, E> {
+        self.plan.enter(&self.log).await.map_err(E::from_boom)
+    }
+
+    async fn exit(self, _: Resource, cause: Cause) -> Result<V, E> {
+        self.plan
+            .exit(&self.log, cause)
+            .await
+            .map_err(E::from_boom)?;
+        Ok(V::from_verdict(self.plan.verdict))
+    }
+
+    fn inspect(&mut self, _: &mut Resource, raised: Raised<'_>) {
+        self.plan.inspect(&self.log, &raised);
+    }
+}
+
+/// A scoped manager; with `V = Rc<()>` not even `Send`.
+pub struct Scoped<'a, V = ()> {
+    inner: Plan,
+    log: &'a Log,
+    exit: PhantomData<V>,
+}
+
+impl Scoped<'_> {
+    /// Is pending so many times in enter and in exit.
+    #[must_use]
+    pub fn pending(mut self, times: usize) -> Self {
+        self.inner.pend = times;
+        self
+    }
+}
+
+impl<'a> Scoped<'a> {
+    /// The same, but not `Send`.
+    #[must_use]
+    pub fn local(self) -> Scoped<'a, Rc<()>> {
+        Scoped {
+            inner: self.inner,
+            log: self.log,
+            exit: PhantomData,
+        }
+    }
+}
+
+impl<V> ScopedAsyncContextManager for Scoped<'_, V> {
+    type Resource = Resource;
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<Resource, Infallible> {
+        self.inner
+            .enter(self.log)
+            .await
+            .map_err(Infallible::from_boom)
+    }
+
+    async fn exit(self, _: Resource, cause: Cause) -> Result<(), Infallible> {
+        self.inner
+            .exit(self.log, cause)
+            .await
+            .map_err(Infallible::from_boom)
+    }
+
+    fn abandon(self, _: Resource) {
+        self.log.write(format!("abandon {}", self.inner.name));
+    }
+
+    fn inspect(&mut self, _: &mut Resource, raised: Raised<'_>) {
+        self.inner.inspect(self.log, &raised);
+    }
+}
