@@ -1,4 +1,570 @@
-use proc_macro2::TokenStream;
-pub(crate) fn expand(_arguments: TokenStream, item: TokenStream) -> TokenStream {
-    item
+//! `#[async_with]`: above a function with the items, or bare, to turn on the forms inside of it.
+//!
+//! Nothing is expanded here but to `async_with!`, so that there is one expansion.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::{ParseStream, Parser};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Attribute, Block, Expr, FnArg, ImplItem, Item, ItemFn, Local, Meta, Pat, Path, Stmt, Token,
+    TraitItem, parse_quote, parse_quote_spanned,
+};
+
+use crate::errors::Errors;
+use crate::parse;
+
+/// `crate = path`, then the items.
+struct Arguments {
+    /// The path of the runtime crate.
+    path: Path,
+    items: TokenStream,
+}
+
+/// Expands the attribute. With an error in it, the item is kept, so that those who use it see no second error.
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let arguments = Arguments::parse(arguments, &mut errors);
+    let mut parsed = match syn::parse2::<Item>(item.clone()) {
+        Ok(Item::Verbatim(_)) | Err(_) => match syn::parse2::<syn::TraitItemFn>(item.clone()) {
+            Ok(method) => {
+                errors.on(
+                    method.sig.fn_token,
+                    "`#[async_with]` on a method without a body; write it where the body is",
+                );
+                Item::Verbatim(item)
+            }
+            Err(error) => {
+                errors.push(error);
+                Item::Verbatim(item)
+            }
+        },
+        Ok(parsed) => parsed,
+    };
+    match &arguments {
+        Some(arguments) if arguments.items.is_empty() => bare(&mut parsed, arguments, &mut errors),
+        Some(arguments) => match &mut parsed {
+            Item::Fn(function) => with_items(function, arguments, &mut errors),
+            Item::Verbatim(_) => {}
+            other => errors.at(
+                keyword(other),
+                "`#[async_with(..)]` with managers goes on an `async fn`; leave them out to turn on the forms inside",
+            ),
+        },
+        None => {}
+    }
+    strip_with(&mut parsed);
+    let mut output = parsed.into_token_stream();
+    if let Err(error) = errors.check() {
+        output.extend(error.to_compile_error());
+    }
+    output
+}
+
+impl Arguments {
+    fn parse(tokens: TokenStream, errors: &mut Errors) -> Option<Self> {
+        let parse = |input: ParseStream<'_>| {
+            let mut path: Path = parse_quote!(::async_with);
+            if input.peek(Token![crate]) && input.peek2(Token![=]) {
+                input.parse::<Token![crate]>()?;
+                input.parse::<Token![=]>()?;
+                path = input.call(Path::parse_mod_style)?;
+                if !input.is_empty() {
+                    input.parse::<Token![,]>()?;
+                }
+            }
+            while input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
+                let name: Ident = input.parse()?;
+                let message = format!(
+                    "unknown argument `{name}`; the arguments are managers, as in `#[async_with(manager as name)]`, and `crate = path`",
+                );
+                return Err(syn::Error::new(name.span(), message));
+            }
+            let items: TokenStream = input.parse()?;
+            Ok(Self { path, items })
+        };
+        let arguments = match parse.parse2(tokens) {
+            Ok(arguments) => arguments,
+            Err(error) => {
+                errors.push(error);
+                return None;
+            }
+        };
+        if let Err(error) = parse::item_list(arguments.items.clone()) {
+            errors.push(error);
+            return None;
+        }
+        Some(arguments)
+    }
+
+    fn import(&self) -> Stmt {
+        let Self { path, .. } = self;
+        let span = Span::call_site();
+        parse_quote_spanned!(span=> #[allow(unused_imports)] use #path::async_with;)
+    }
+}
+
+/// `async_with! { items, { body } }`, as an expression.
+fn block(path: &Path, items: &TokenStream, body: &Block) -> Expr {
+    let span = Span::mixed_site();
+    let mut items = items.clone();
+    // One parenthesized item would be a list; a trailing comma would be two.
+    let ends_with_comma = items
+        .clone()
+        .into_iter()
+        .last()
+        .is_some_and(|token| token.to_string() == ",");
+    if !ends_with_comma {
+        items.extend(quote_spanned!(span=> ,));
+    }
+    Expr::Macro(syn::ExprMacro {
+        attrs: Vec::new(),
+        mac: parse_quote_spanned!(span=> #path::async_with! { #items #body }),
+    })
+}
+
+// --- With items -----------------------------------------------------------------------------------------------------
+
+fn with_items(function: &mut ItemFn, arguments: &Arguments, errors: &mut Errors) {
+    let mut forms = Forms { arguments, errors };
+    forms.visit_block_mut(&mut function.block);
+    let Arguments { path, items } = arguments;
+    let mut first = vec![arguments.import()];
+    first.extend(moves(function, items));
+    if function.sig.asyncness.is_some() {
+        wrap(&mut function.block, first, path, items);
+        return;
+    }
+    // Other attributes may have made it a function that runs or returns the future.
+    let Some(Desugared { block, receiver }) = desugared(&mut function.block) else {
+        errors.on(
+            &function.sig.fn_token,
+            "`#[async_with(..)]` on a function that is not async; write `async fn`",
+        );
+        return;
+    };
+    match receiver {
+        Some(receiver) => wrap(block, first, path, &rename_self(items.clone(), &receiver)),
+        None => wrap(block, first, path, items),
+    }
+}
+
+/// Makes the whole of a body the body of an `async_with!` block.
+fn wrap(body: &mut Block, first: Vec<Stmt>, path: &Path, items: &TokenStream) {
+    body.stmts.splice(0..0, first);
+    let expr = block(path, items, body);
+    body.stmts = vec![Stmt::Expr(expr, None)];
+}
+
+/// `let x = x;` for each parameter that the body mentions and no item does: the body is an `async` block, which would
+/// otherwise capture it by reference, and then it would have to be `Sync` (rule TYP-1).
+fn moves(function: &mut ItemFn, items: &TokenStream) -> Vec<Stmt> {
+    let body = function.block.to_token_stream();
+    let mut moves = Moves {
+        items,
+        body,
+        statements: Vec::new(),
+    };
+    for input in &mut function.sig.inputs {
+        if let FnArg::Typed(input) = input {
+            moves.visit_pat_mut(&mut input.pat);
+        }
+    }
+    moves.statements
+}
+
+struct Moves<'a> {
+    items: &'a TokenStream,
+    body: TokenStream,
+    statements: Vec<Stmt>,
+}
+
+impl VisitMut for Moves<'_> {
+    fn visit_pat_ident_mut(&mut self, pat: &mut syn::PatIdent) {
+        let name = &pat.ident;
+        let moved = !mentions(self.items, name)
+            && mentions(&self.body, name)
+            && !name.to_string().starts_with('_');
+        if moved && pat.by_ref.is_none() {
+            let mutability = pat.mutability.take();
+            let span = Span::mixed_site();
+            self.statements
+                .push(parse_quote_spanned!(span=> let #mutability #name = #name;));
+        }
+        visit_mut::visit_pat_ident_mut(self, pat);
+    }
+}
+
+fn mentions(tokens: &TokenStream, name: &Ident) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == *name,
+        TokenTree::Group(group) => mentions(&group.stream(), name),
+        _ => false,
+    })
+}
+
+/// An async function that another attribute has rewritten.
+struct Desugared<'a> {
+    /// The user's body.
+    block: &'a mut Block,
+    /// What `self` is called in it.
+    receiver: Option<Ident>,
+}
+
+/// Finds the body in what `#[tokio::main]` and `#[tokio::test]` (`let body = async { .. };`) and `#[async_trait]`
+/// (`Box::pin(async move { .. })`) make of a function.
+fn desugared(function: &mut Block) -> Option<Desugared<'_>> {
+    let first = function.stmts.first_mut()?;
+    match first {
+        Stmt::Local(Local {
+            init: Some(init), ..
+        }) => match &mut *init.expr {
+            Expr::Async(body) => Some(Desugared {
+                block: &mut body.block,
+                receiver: None,
+            }),
+            _ => None,
+        },
+        Stmt::Expr(Expr::Call(call), None) => {
+            let is_pin = matches!(&*call.func, Expr::Path(path) if path.path.segments.last()?.ident == "pin");
+            match call.args.first_mut()? {
+                Expr::Async(body) if is_pin => Some(in_box(&mut body.block)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// `let __self = self; let x = x; let __ret: R = { body }; __ret`.
+fn in_box(block: &mut Block) -> Desugared<'_> {
+    let receiver = block.stmts.iter().find_map(|statement| match statement {
+        Stmt::Local(Local {
+            pat: Pat::Ident(pat),
+            init: Some(init),
+            ..
+        }) => {
+            let is_self = matches!(&*init.expr, Expr::Path(path) if path.path.is_ident("self"));
+            is_self.then(|| pat.ident.clone())
+        }
+        _ => None,
+    });
+    let body = block.stmts.iter().position(|statement| {
+        matches!(statement, Stmt::Local(Local { init: Some(init), .. }) if matches!(*init.expr, Expr::Block(_)))
+    });
+    let block = match body {
+        Some(at) => match &mut block.stmts[at] {
+            Stmt::Local(Local {
+                init: Some(init), ..
+            }) => match &mut *init.expr {
+                Expr::Block(body) => &mut body.block,
+                _ => unreachable!("the position is that of a block"),
+            },
+            _ => unreachable!("the position is that of a `let`"),
+        },
+        None => block,
+    };
+    Desugared { block, receiver }
+}
+
+fn rename_self(tokens: TokenStream, receiver: &Ident) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Ident(word) if word == "self" => TokenTree::Ident(receiver.clone()),
+            TokenTree::Group(group) => {
+                let stream = rename_self(group.stream(), receiver);
+                let mut renamed = proc_macro2::Group::new(group.delimiter(), stream);
+                renamed.set_span(group.span());
+                TokenTree::Group(renamed)
+            }
+            token => token,
+        })
+        .collect()
+}
+
+// --- Bare -----------------------------------------------------------------------------------------------------------
+
+fn bare(item: &mut Item, arguments: &Arguments, errors: &mut Errors) {
+    match item {
+        Item::Fn(function) => {
+            let is_async = function.sig.asyncness.is_some();
+            if !is_async && !mentions_async(function.block.to_token_stream()) {
+                errors.on(
+                    &function.sig.fn_token,
+                    "`#[async_with]` on a function that is not async; write `async fn`",
+                );
+                return;
+            }
+            Functions { arguments, errors }.visit_item_fn_mut(function);
+        }
+        Item::Impl(_)
+        | Item::Mod(syn::ItemMod {
+            content: Some(_), ..
+        })
+        | Item::Trait(_) => {
+            Functions { arguments, errors }.visit_item_mut(item);
+        }
+        Item::Mod(module) => errors.on(
+            &module.mod_token,
+            "`#[async_with]` on a module in another file; write it on the items in that file",
+        ),
+        Item::Verbatim(_) => {}
+        other => errors.at(
+            keyword(other),
+            "`#[async_with]` goes on an `async fn`, an `impl` block or an inline module",
+        ),
+    }
+}
+
+fn mentions_async(tokens: TokenStream) -> bool {
+    mentions(&tokens, &Ident::new("async", Span::call_site()))
+}
+
+/// Turns on the forms in every function.
+struct Functions<'a> {
+    arguments: &'a Arguments,
+    errors: &'a mut Errors,
+}
+
+impl Functions<'_> {
+    fn function(&mut self, block: &mut Block) {
+        Forms {
+            arguments: self.arguments,
+            errors: self.errors,
+        }
+        .visit_block_mut(block);
+        block.stmts.insert(0, self.arguments.import());
+    }
+}
+
+impl VisitMut for Functions<'_> {
+    fn visit_item_fn_mut(&mut self, function: &mut ItemFn) {
+        self.function(&mut function.block);
+    }
+
+    fn visit_impl_item_mut(&mut self, item: &mut ImplItem) {
+        if let ImplItem::Fn(method) = item {
+            self.function(&mut method.block);
+        }
+    }
+
+    fn visit_trait_item_mut(&mut self, item: &mut TraitItem) {
+        if let TraitItem::Fn(syn::TraitItemFn {
+            default: Some(block),
+            ..
+        }) = item
+        {
+            self.function(block);
+        }
+    }
+}
+
+/// Rewrites `#[with] let` and `#[with(..)] { .. }`.
+struct Forms<'a> {
+    arguments: &'a Arguments,
+    errors: &'a mut Errors,
+}
+
+impl Forms<'_> {
+    /// `#[with] let pat = manager;` and what follows it.
+    fn lets(&mut self, mut statements: Vec<Stmt>) -> Vec<Stmt> {
+        let marked = |statement: &Stmt| matches!(statement, Stmt::Local(local) if local.attrs.iter().any(is_with));
+        let Some(at) = statements.iter().position(marked) else {
+            return statements;
+        };
+        let rest = statements.split_off(at + 1);
+        let rest = self.lets(rest);
+        let Some(Stmt::Local(local)) = statements.pop() else {
+            return statements;
+        };
+        let conditions: Vec<&TokenStream> = local.attrs.iter().filter_map(condition).collect();
+        let Some(items) = self.items_of_let(&local) else {
+            statements.extend(rest);
+            return statements;
+        };
+        let body = Block {
+            brace_token: syn::token::Brace::default(),
+            stmts: rest,
+        };
+        let block = block(&self.arguments.path, &items, &body);
+        if conditions.is_empty() {
+            statements.push(Stmt::Expr(block, None));
+        } else {
+            // The statement's `cfg` is not applied yet: with it, the rest is the body; without, just the rest.
+            let condition = quote!(all(#(#conditions),*));
+            let both: Block =
+                parse_quote!({ #[cfg(#condition)] { #block } #[cfg(not(#condition))] #body });
+            statements.extend(both.stmts);
+        }
+        statements
+    }
+
+    fn items_of_let(&mut self, local: &Local) -> Option<TokenStream> {
+        for attr in local.attrs.iter().filter(|attr| is_with(attr)) {
+            if !matches!(attr.meta, Meta::Path(_)) {
+                self.errors.on(
+                    attr,
+                    "`#[with]` above `let` takes no arguments; write `#[with] let name = manager;`",
+                );
+                return None;
+            }
+        }
+        let strange = local
+            .attrs
+            .iter()
+            .find(|attr| !is_with(attr) && !attr.path().is_ident("cfg"));
+        if let Some(attr) = strange {
+            self.errors.on(
+                attr,
+                "this attribute cannot stand beside `#[with]`; move it to the function",
+            );
+            return None;
+        }
+        let pat = match &local.pat {
+            Pat::Type(typed) => {
+                self.errors.on(&typed.ty, "a type after `#[with] let name`, where the name is bound to `&mut Resource`; leave it out");
+                return None;
+            }
+            pat => pat,
+        };
+        let Some(init) = &local.init else {
+            self.errors.on(
+                &local.let_token,
+                "`#[with] let` without a manager; write `#[with] let name = manager;`",
+            );
+            return None;
+        };
+        if let Some((diverge, _)) = &init.diverge {
+            self.errors.on(
+                diverge,
+                "`else` after `#[with] let`; the pattern must always match, so leave it out",
+            );
+            return None;
+        }
+        let before = self.errors.count();
+        parse::pattern(pat.to_token_stream(), self.errors);
+        if self.errors.count() > before {
+            return None;
+        }
+        let manager = &init.expr;
+        let span = Span::mixed_site();
+        Some(match &**manager {
+            // What needs parentheses to be an item (rule SYN-6).
+            Expr::Cast(_)
+            | Expr::Binary(_)
+            | Expr::Range(_)
+            | Expr::Assign(_)
+            | Expr::Closure(_)
+            | Expr::Return(_)
+            | Expr::Break(_) => quote_spanned!(span=> ((#manager)) as #pat),
+            _ => quote_spanned!(span=> #manager as #pat),
+        })
+    }
+}
+
+/// The condition of a `#[cfg(..)]`.
+fn condition(attr: &Attribute) -> Option<&TokenStream> {
+    match &attr.meta {
+        Meta::List(list) if attr.path().is_ident("cfg") => Some(&list.tokens),
+        _ => None,
+    }
+}
+
+fn is_with(attr: &Attribute) -> bool {
+    attr.path().is_ident("with")
+}
+
+impl VisitMut for Forms<'_> {
+    fn visit_block_mut(&mut self, block: &mut Block) {
+        visit_mut::visit_block_mut(self, block);
+        block.stmts = self.lets(std::mem::take(&mut block.stmts));
+    }
+
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        visit_mut::visit_expr_mut(self, expr);
+        let Expr::Block(marked) = expr else { return };
+        let Some(at) = marked.attrs.iter().position(is_with) else {
+            return;
+        };
+        let with = marked.attrs.remove(at);
+        let items = match &with.meta {
+            Meta::List(list) => list.tokens.clone(),
+            _ => TokenStream::new(),
+        };
+        if items.is_empty() {
+            self.errors.on(
+                &with,
+                "`#[with]` above a block needs managers; write `#[with(manager as name)] { .. }`",
+            );
+            return;
+        }
+        if let Some(label) = &marked.label {
+            self.errors.on(
+                label,
+                "a label on a `#[with(..)]` block; write the block into a labeled one",
+            );
+            return;
+        }
+        if let Err(error) = parse::item_list(items.clone()) {
+            self.errors.push(error);
+            return;
+        }
+        let mut inside = block(&self.arguments.path, &items, &marked.block);
+        if let Expr::Macro(inside) = &mut inside {
+            inside.attrs = std::mem::take(&mut marked.attrs);
+        }
+        *expr = inside;
+    }
+
+    fn visit_attribute_mut(&mut self, _: &mut Attribute) {}
+
+    // Functions inside of this one have attributes of their own.
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+}
+
+/// Takes away what is left of `#[with]` after an error, which rustc would call an unknown attribute.
+fn strip_with(item: &mut Item) {
+    struct Strip;
+    impl VisitMut for Strip {
+        fn visit_local_mut(&mut self, local: &mut Local) {
+            local.attrs.retain(|attr| !is_with(attr));
+            visit_mut::visit_local_mut(self, local);
+        }
+
+        fn visit_expr_block_mut(&mut self, block: &mut syn::ExprBlock) {
+            block.attrs.retain(|attr| !is_with(attr));
+            visit_mut::visit_expr_block_mut(self, block);
+        }
+    }
+    Strip.visit_item_mut(item);
+}
+
+/// The keyword of an item: the place for an error about what it is.
+fn keyword(item: &Item) -> Span {
+    let is_keyword = |word: &str| {
+        [
+            "struct",
+            "enum",
+            "union",
+            "impl",
+            "mod",
+            "trait",
+            "fn",
+            "const",
+            "static",
+            "type",
+            "use",
+            "extern",
+            "macro_rules",
+        ]
+        .contains(&word)
+    };
+    for token in item.to_token_stream() {
+        match &token {
+            TokenTree::Ident(word) if is_keyword(&word.to_string()) => return word.span(),
+            _ => {}
+        }
+    }
+    Span::call_site()
 }

@@ -26,6 +26,10 @@ impl Errors {
         }
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
     /// The errors, if there are any.
     pub(crate) fn check(self) -> Result<(), Error> {
         self.0.map_or(Ok(()), Err)

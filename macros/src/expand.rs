@@ -30,6 +30,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
+use syn::spanned::Spanned;
 
 use crate::body::{self, Jump};
 use crate::errors;
@@ -124,14 +125,28 @@ impl Expansion {
         let opening = span.located_at(first_span(&item.expr).unwrap_or(span));
         let open = quote_spanned! {opening=>
             {
-                use #runtime::{OpenInFrame as _, OpenSurviving as _};
+                use #runtime::open::*;
                 let __opener = #runtime::Opener::new(#expr);
                 (&&&&__opener).__async_with_open().open(__opener)
             }
         };
-        let raises = quote_spanned!(opening=> #runtime::raises(0, &__return, &__scope));
+        // A resource that escapes is borrowed while its scope is taken apart: one error, on the pattern, as long as the
+        // borrow and the move have the same place.
+        let lending = item
+            .pat
+            .as_ref()
+            .map_or(opening, |pat| span.located_at(pat.span()));
+        let scope = Ident::new("__scope", lending);
+        let raises = quote_spanned!(opening=> #scope.raises(0, &__return));
+        let lend = quote_spanned!(lending=> #runtime::Scope::lend(&mut #scope));
+        let settle = quote_spanned! {closing=>
+            #runtime::settle(
+                #scope, __stopped, __value, &__ended,
+                #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
+            )
+        };
         let bind = match &item.pat {
-            Some(pat) => quote_spanned!(span=> let #pat = __lent;),
+            Some(pat) => quote_spanned!(lending=> let #pat = __lent;),
             None => quote_spanned!(span=> let _ = __lent;),
         };
         let inner = if innermost {
@@ -146,16 +161,16 @@ impl Expansion {
         let conclusion = self.conclusion(number, opening);
         quote_spanned! {span=>
             match {
-                let mut __scope = #open;
+                let mut #scope = #open;
                 let __raise = #raises;
-                match #runtime::Scope::enter(&mut __scope).await {
+                match #runtime::Scope::enter(&mut #scope).await {
                     #runtime::Ok(()) => {}
                     #runtime::Err(__error) => return __raise(__error),
                 }
                 let mut __value = #runtime::None;
                 let __ended = #runtime::Ended::new();
                 let __stopped = {
-                    let (__lent, __parts, __interrupt) = #runtime::Scope::lend(&mut __scope);
+                    let (__lent, __parts, __interrupt) = #lend;
                     let (__return, __value_type) = (__return.twin(), __value_type.twin());
                     #runtime::drive(__parts, __interrupt, &__ended, async {
                         let __return = __return;
@@ -166,10 +181,7 @@ impl Expansion {
                         #inner
                     }).await
                 };
-                let (__exit, __settled) = #runtime::settle(
-                    __scope, __stopped, __value, &__ended,
-                    #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
-                );
+                let (__exit, __settled) = #settle;
                 (__exit, __settled, __raise)
             } {
                 (__exit, __settled, __raise) => match #runtime::conclude(__settled, __exit.await) {

@@ -5,7 +5,6 @@
 
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 use syn::parse::Parser;
-use syn::spanned::Spanned;
 use syn::{Error, Expr, Pat};
 
 use crate::errors::Errors;
@@ -589,11 +588,4 @@ impl Iterator for Operands<'_> {
         self.at = next;
         Some((at, role))
     }
-}
-
-/// The place of a pattern, or of the item's expression where there is none.
-pub(crate) fn place(item: &Item) -> Span {
-    item.pat
-        .as_ref()
-        .map_or_else(|| item.expr.span(), Spanned::span)
 }

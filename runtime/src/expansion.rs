@@ -119,6 +119,7 @@ impl<T> Leaves<u8> for T {
     note = "managers are told of the error, for which it must be `Debug + 'static`; derive `Debug`, or convert it before it leaves, as in `.map_err(|error| ..)`"
 )]
 pub trait ErrorLeaves: Debug + 'static {}
+#[diagnostic::do_not_recommend]
 impl<E: Debug + 'static> ErrorLeaves for E {}
 
 /// Whether a type is an [`Outcome`]. `F` is a float: `f64` if it is, `f32` for anything.
@@ -483,14 +484,12 @@ impl<T, E, F: From<E>> FromError<E, u8> for Result<T, F> {
     }
 }
 
-/// How the errors of the manager in a scope are raised. It is asked for once per level, so that there is one error at
-/// most.
-pub fn raises<M: Managed, R: FromError<M::Error, K>, K>(
-    _: K,
-    _: &Ty<R>,
-    _: &Scope<M>,
-) -> impl Fn(M::Error) -> R + Copy + Send + Sync + use<M, R, K> {
-    R::from_error
+impl<M: Managed> Scope<M> {
+    /// How the errors of this manager are raised. It is asked for once per level, as a pointer, so that there is one
+    /// error at most; it is a method, so that the manager is known when the bound is looked at.
+    pub fn raises<R: FromError<M::Error, K>, K>(&self, _: K, _: &Ty<R>) -> fn(M::Error) -> R {
+        R::from_error
+    }
 }
 
 /// The value of a jump that was taken.
@@ -542,3 +541,140 @@ pub trait OpenInFrame {
 
 impl<M: AsyncContextManager> OpenSurviving for &&Opener<M> {}
 impl<M: ScopedAsyncContextManager> OpenInFrame for &&Opener<M> {}
+
+// What cannot be opened. The method's return type is a projection that does not hold: that is the one error, and the
+// type that results silences what follows. Written out, because rustc shows the place of the bound.
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` implements both `AsyncContextManager` and `ScopedAsyncContextManager`",
+    label = "it is not clear by which of the two to enter this",
+    note = "implement only one of them: `AsyncContextManager` when the exit is to survive cancellation"
+)]
+pub trait OneProtocol {
+    type Kind;
+}
+
+pub trait OpenBoth<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: OneProtocol,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "a future is not an async context manager",
+    label = "this is a future, which does not implement `AsyncContextManager`",
+    note = "if it resolves to a manager, add `.await`; if it is the set-up or the clean-up itself, implement `AsyncContextManager` for a type of your own"
+)]
+pub trait NotAFuture {
+    type Kind;
+}
+
+pub trait OpenFuture<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: NotAFuture,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: Future> OpenFuture<M> for &Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "a `Result` is not an async context manager",
+    label = "this is a `Result`, which does not implement `AsyncContextManager`",
+    note = "if it holds a manager, add `?` to take it out"
+)]
+pub trait NotAResult {
+    type Kind;
+}
+
+pub trait OpenResult<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: NotAResult,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<T, E> OpenResult<Result<T, E>> for &Opener<Result<T, E>> {}
+
+#[diagnostic::on_unimplemented(
+    message = "the guard of a lock is not an async context manager",
+    label = "this guard releases its lock when it is dropped; it does not implement `AsyncContextManager`",
+    note = "bind it with `let` in the body, and use an asynchronous lock when the body awaits"
+)]
+pub trait NotAGuard {
+    type Kind;
+}
+
+pub trait OpenGuard<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: NotAGuard,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: Guard> OpenGuard<M> for &Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this is text, which does not implement `AsyncContextManager`",
+    note = "pass it to what makes a manager of it, as in `open(\"path\") as file`"
+)]
+pub trait NotText {
+    type Kind;
+}
+
+pub trait OpenText<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: NotText,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: AsRef<str>> OpenText<M> for &Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "`{Self}` does not implement `AsyncContextManager`",
+    note = "implement `AsyncContextManager` for it, or `ScopedAsyncContextManager` when it borrows or is not `Send`"
+)]
+pub trait IsManager {
+    type Kind;
+}
+
+pub trait OpenOther<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: IsManager,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M> OpenOther<M> for Opener<M> {}
+
+/// Guards that a newcomer may take for managers, because Python's locks are.
+pub trait Guard {}
+impl<T: ?Sized> Guard for std::sync::MutexGuard<'_, T> {}
+impl<T: ?Sized> Guard for std::sync::RwLockReadGuard<'_, T> {}
+impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
+
+/// What the expansion brings into scope to open a manager.
+pub mod open {
+    pub use super::{
+        OpenBoth as _, OpenFuture as _, OpenGuard as _, OpenInFrame as _, OpenOther as _,
+        OpenResult as _, OpenSurviving as _, OpenText as _,
+    };
+}

@@ -2,7 +2,8 @@
 
 mod cause;
 mod detach;
-#[doc(hidden)]
+// Hidden from the documentation only: rustc writes hidden items with their whole path in messages.
+#[cfg_attr(doc, doc(hidden))]
 pub mod expansion;
 mod frame;
 mod manager;
