@@ -104,6 +104,7 @@ impl Expansion {
         quote_spanned! {span=>
             {
                 let __return = #runtime::Ty::new();
+                #[allow(unreachable_code)]
                 if false { return __return.value(); }
                 let __value_type = #runtime::Ty::new();
                 if false { __value_type.value() } else {
@@ -121,7 +122,7 @@ impl Expansion {
         let item = &block.items[number];
         let innermost = number + 1 == block.items.len();
         let closing = span.located_at(block.body.span_close());
-        let expr = without_parentheses(&item.expr, span);
+        let expr = delimited(&item.expr, span);
         let opening = span.located_at(first_span(&item.expr).unwrap_or(span));
         let open = quote_spanned! {opening=>
             {
@@ -174,6 +175,7 @@ impl Expansion {
                     let (__return, __value_type) = (__return.twin(), __value_type.twin());
                     #runtime::drive(__parts, __interrupt, &__ended, async {
                         let __return = __return;
+                        #[allow(unreachable_code)]
                         if false { return __return.value(); }
                         let __value_type = __value_type;
                         let __lent = __lent;
@@ -197,8 +199,17 @@ impl Expansion {
         let span = *span;
         // The dead branch keeps rustc from calling what follows a diverging body unreachable.
         let body = braced(self.body.clone(), closing);
-        let mut inner = quote_spanned! {span=>
+        // Unless the type is `!`, which is seen from a loop.
+        let allow = self
+            .ends_in_loop()
+            .then(|| quote_spanned!(span=> #[allow(unreachable_code)]));
+        let value = quote_spanned! {span=>
+            #allow
             let __out = __value_type.same(if false { __value_type.value() } else #body);
+        };
+        let mut inner = quote_spanned! {span=>
+            #value
+            #[allow(unreachable_code)]
             return #runtime::finish(&mut __value, &__ended, __out).await;
         };
         for (number, jump) in self.jumps.iter().enumerate() {
@@ -215,11 +226,17 @@ impl Expansion {
         }
         if self.jumps.is_empty() {
             inner = quote_spanned! {span=>
-                let __out = __value_type.same(if false { __value_type.value() } else #body);
+                #value
+                #[allow(unreachable_code)]
                 #runtime::finish(&mut __value, &__ended, __out).await
             };
         }
         inner
+    }
+
+    fn ends_in_loop(&self) -> bool {
+        let tokens: Vec<TokenTree> = self.body.clone().into_iter().collect();
+        matches!(&*tokens, [.., TokenTree::Ident(word), TokenTree::Group(_)] if word == "loop")
     }
 
     /// The number that stands for "a failure was suppressed, go on with `else`" between levels.
@@ -269,7 +286,10 @@ impl Expansion {
         };
         quote_spanned! {span=>
             #runtime::Concluded::Value(__value) => #value,
-            #runtime::Concluded::Left(__left) => return __left,
+            #runtime::Concluded::Left(__left) => {
+                #[allow(unreachable_code)]
+                return __left;
+            }
             #runtime::Concluded::Raised(__error) => return __raise(__error),
             #runtime::Concluded::Skipped(__skipped) => #skipped,
             #runtime::Concluded::Jump(__jump) => #jump,
@@ -289,12 +309,13 @@ fn braced(stream: TokenStream, span: Span) -> TokenTree {
     group.into()
 }
 
-/// An item's expression; its outermost parentheses are the macro's to the lints, because SYN-6 asks for them.
-fn without_parentheses(expr: &TokenStream, span: Span) -> TokenStream {
+/// An item's expression; its outermost delimiters are the macro's to the lints, which would ask to remove them. SYN-6
+/// asks for them.
+fn delimited(expr: &TokenStream, span: Span) -> TokenStream {
     let mut tokens = expr.clone().into_iter();
     match (tokens.next(), tokens.next()) {
-        (Some(TokenTree::Group(group)), None) if group.delimiter() == Delimiter::Parenthesis => {
-            let mut rebuilt = Group::new(Delimiter::Parenthesis, group.stream());
+        (Some(TokenTree::Group(group)), None) if group.delimiter() != Delimiter::None => {
+            let mut rebuilt = Group::new(group.delimiter(), group.stream());
             rebuilt.set_span(span.located_at(group.span()));
             TokenTree::Group(rebuilt).into()
         }

@@ -289,10 +289,3 @@ impl Outcome for () {
         false
     }
 }
-
-/// Never a failure.
-impl Outcome for crate::expansion::Never {
-    fn is_failure(&self) -> bool {
-        false
-    }
-}

@@ -141,6 +141,12 @@ impl<T: Outcome> MayBeOutcome<f64> for T {
     }
 }
 
+impl MayBeOutcome<f64> for Never {
+    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)> {
+        None
+    }
+}
+
 impl<T> MayBeOutcome<f32> for T {
     fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)> {
         None

@@ -23,7 +23,7 @@ pub enum Exited<V, E> {
 }
 
 /// What a panic carries.
-pub type Payload = Box<dyn Any + Send>;
+pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// A manager of either kind.
 pub trait Managed: Sized {

@@ -130,7 +130,7 @@ impl Ended {
     const VALUE: u32 = 1;
     const JUMP: u32 = 2;
 
-    #[allow(clippy::new_without_default)]
+    #[allow(clippy::new_without_default, missing_docs)]
     pub const fn new() -> Self {
         Self(AtomicU32::new(Self::RUNNING))
     }

@@ -1,3 +1,18 @@
-//! One test binary, one module per group of rules.
+//! One test binary, one module per group of rules. Every test names the rules that it proves.
 
+// The bodies under test are written to be seen through, not to please.
+#![allow(clippy::unused_async, clippy::missing_panics_doc, clippy::too_many_lines)]
+
+mod attribute;
+mod cancellation;
+mod errors;
+mod exit;
 mod flow;
+mod order;
+mod panics;
+mod support;
+mod suppression;
+mod syntax;
+mod tidy;
+mod types;
+mod ui;

@@ -1,5 +1,7 @@
 //! The event log that is the oracle of the tests, and managers that write down what happens to them.
 
+pub mod database;
+
 use std::convert::Infallible;
 use std::fmt::{Debug, Display, Formatter};
 use std::future::poll_fn;

@@ -1,0 +1,355 @@
+"""The programs that people learn Python's `async with` from.
+
+`examples/python_tour.rs` has the same in Rust, under the same names, and prints the same, up to `where_rust_differs`.
+It needs Python 3.11 and nothing else.
+"""
+
+import asyncio
+import sqlite3
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+
+class Named:
+    """Prints that it is entered and exited, and how the body ended."""
+
+    def __init__(self, name):
+        self.name = name
+
+    async def __aenter__(self):
+        print(f"enter {self.name}")
+        return self.name
+
+    async def __aexit__(self, kind, error, traceback):
+        match error:
+            case None:
+                ended = "completed"
+            case asyncio.CancelledError():
+                ended = "cut short"
+            case _:
+                ended = f"failed: {error}"
+        print(f"exit {self.name}, {ended}")
+
+
+class NotFound(Exception):
+    def __str__(self):
+        return "not found"
+
+
+class Unreachable(Exception):
+    def __str__(self):
+        return "unreachable"
+
+
+async def class_based_manager():
+    class Greeter:
+        def __init__(self, name):
+            self.name = name
+
+        async def __aenter__(self):
+            print("the door opens")
+            return f"hello {self.name}"
+
+        async def __aexit__(self, kind, error, traceback):
+            print("the door closes")
+
+    async with Greeter("world") as greeting:
+        print(greeting)
+
+
+async def execution_flow():
+    class Steps:
+        async def __aenter__(self):
+            print("2 enter begins")
+            await asyncio.sleep(0)
+            print("3 enter ends")
+
+        async def __aexit__(self, kind, error, traceback):
+            print("6 exit begins")
+            await asyncio.sleep(0)
+            print("7 exit ends")
+
+    print("1 before the block")
+    async with Steps():
+        print("4 the body begins")
+        await asyncio.sleep(0)
+        print("5 the body ends")
+    print("8 after the block")
+
+
+async def leaving_early():
+    async def find(wanted):
+        for name in ["a", "b", "c"]:
+            async with Named(name):
+                if name != wanted:
+                    continue
+                return f"found {name}"
+        return "found nothing"
+
+    print(await find("b"))
+
+    attempts = 0
+    while True:
+        async with Named("attempt"):
+            attempts += 1
+            if attempts == 2:
+                break
+    print(f"{attempts} attempts")
+
+
+class Database:
+    async def __aenter__(self):
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        print("connected")
+        return self.connection
+
+    async def __aexit__(self, kind, error, traceback):
+        self.connection.close()
+        print("disconnected")
+
+
+async def database_connection():
+    async with Database() as connection:
+        connection.execute("CREATE TABLE planet (name TEXT, moons INTEGER)")
+        connection.execute("INSERT INTO planet VALUES ('Earth', 1), ('Mars', 2)")
+        for name, moons in connection.execute("SELECT name, moons FROM planet"):
+            print(f"{name}: {moons}")
+
+
+async def several_managers():
+    async with Named("a") as a, Named(f"{a}/b") as b, Named(f"{b}/c") as c:
+        print(f"inside {c}")
+
+
+async def enter_fails():
+    class Broken:
+        async def __aenter__(self):
+            raise Unreachable
+
+        async def __aexit__(self, kind, error, traceback):
+            print("never printed")
+
+    try:
+        async with Named("a"), Broken(), Named("c"):
+            print("never printed")
+    except Unreachable as error:
+        print(f"caught: {error}")
+
+
+async def exception_handling():
+    async def visit():
+        async with Named("outer"):
+            async with Named("inner"):
+                print("it is raised in the body")
+                raise NotFound
+            print("never printed")
+
+    try:
+        await visit()
+    except NotFound as error:
+        print(f"caught: {error}")
+
+
+class Ignore:
+    """Swallows one kind of error."""
+
+    def __init__(self, ignored):
+        self.ignored = ignored
+
+    async def __aenter__(self):
+        return None
+
+    async def __aexit__(self, kind, error, traceback):
+        return isinstance(error, self.ignored)
+
+
+async def suppression():
+    async def visit(error):
+        async with Named("outer"), Ignore(NotFound), Named("inner"):
+            raise error
+        print("after the block")
+
+    await visit(NotFound())
+    try:
+        await visit(Unreachable())
+    except Unreachable as error:
+        print(f"caught: {error}")
+
+
+async def timeout():
+    async with Named("outer"):
+        try:
+            async with asyncio.timeout(0.01):
+                async with Named("inner"):
+                    await asyncio.sleep(3600)
+            result = "in time"
+        except TimeoutError:
+            result = "too late"
+    print(result)
+
+
+class Opened:
+    def __init__(self, path):
+        self.path = path
+
+    async def __aenter__(self):
+        self.file = open(self.path)
+        print(f"open {self.path.name}")
+        return self.file
+
+    async def __aexit__(self, kind, error, traceback):
+        self.file.close()
+        print(f"close {self.path.name}")
+
+
+async def variable_number_of_files():
+    async def read_all(paths):
+        async with AsyncExitStack() as stack:
+            files = [await stack.enter_async_context(Opened(path)) for path in paths]
+            return "".join(file.read() for file in files)
+
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [Path(directory, name) for name in ["one", "two", "three"]]
+        for path in paths:
+            path.write_text(f"{path.name} ")
+        print(await read_all(paths) + "end")
+
+
+async def lock_and_semaphore():
+    total = 0
+    lock = asyncio.Lock()
+    slots = asyncio.Semaphore(2)
+
+    async def add(number):
+        nonlocal total
+        async with slots:
+            print(f"{number} has a slot")
+            async with lock:
+                before = total
+                await asyncio.sleep(0)
+                total = before + number
+                print(f"{number} makes it {total}")
+
+    await asyncio.gather(add(1), add(2), add(3))
+    print(f"the total is {total}")
+
+
+class Transaction:
+    def __init__(self, connection):
+        self.connection = connection
+
+    async def __aenter__(self):
+        self.connection.execute("BEGIN")
+        print("begin")
+        return self.connection
+
+    async def __aexit__(self, kind, error, traceback):
+        end = "COMMIT" if error is None else "ROLLBACK"
+        self.connection.execute(end)
+        print(end.lower())
+
+
+async def transaction():
+    async def add(connection, moons, found):
+        async with Transaction(connection) as open:
+            open.execute("UPDATE planet SET moons = moons + ?", (moons,))
+            if not found:
+                raise NotFound
+
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE planet (moons INTEGER)")
+    connection.execute("INSERT INTO planet VALUES (82)")
+    await add(connection, 64, True)
+    try:
+        await add(connection, 1000, False)
+    except NotFound as error:
+        print(f"caught: {error}")
+    (moons,) = connection.execute("SELECT moons FROM planet").fetchone()
+    print(f"{moons} moons")
+    connection.close()
+
+
+async def cache():
+    class Cache:
+        async def __aenter__(self):
+            self.entries = {}
+            return self.entries
+
+        async def __aexit__(self, kind, error, traceback):
+            print(f"forget {len(self.entries)} entries")
+            self.entries.clear()
+
+    async with Cache() as squares:
+        for number in [12, 5, 12]:
+            if number not in squares:
+                print(f"compute {number}")
+                squares[number] = number * number
+            print(squares[number])
+
+
+async def where_rust_differs():
+    class ExitFails:
+        async def __aenter__(self):
+            return None
+
+        async def __aexit__(self, kind, error, traceback):
+            raise Unreachable
+
+    # Both the body and the exit fail: the exit's error is raised, and the body's is its context.
+    try:
+        async with ExitFails():
+            raise NotFound
+    except Exception as error:
+        print(f"raised: {error}")
+        print(f"beside it: {error.__context__}")
+
+    # A manager that swallows every error swallows a failed assertion, too.
+    try:
+        async with Ignore(Exception):
+            assert False, "a bug"
+        print("the bug goes unnoticed")
+    except AssertionError:
+        print("the bug is noticed")
+
+    # A block that is given up in its body: the exit gets no farther than its first await.
+    class Waits(Named):
+        async def __aexit__(self, kind, error, traceback):
+            await asyncio.sleep(0)
+            print("exited")
+
+    async def work():
+        async with Waits("a"):
+            await asyncio.sleep(3600)
+
+    given_up = work()
+    given_up.send(None)
+    try:
+        given_up.close()
+    except RuntimeError:
+        print("not exited")
+
+
+async def main():
+    sections = [
+        class_based_manager,
+        execution_flow,
+        leaving_early,
+        database_connection,
+        several_managers,
+        enter_fails,
+        exception_handling,
+        suppression,
+        timeout,
+        variable_number_of_files,
+        lock_and_semaphore,
+        transaction,
+        cache,
+        where_rust_differs,
+    ]
+    for section in sections:
+        print(f"-- {section.__name__}")
+        await section()
+
+
+asyncio.run(main())

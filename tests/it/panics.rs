@@ -1,0 +1,218 @@
+//! PAN: a panic anywhere runs every exit that is owed, and is resumed.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use async_with::report::{self, Entry, Phase};
+use async_with::{AsyncContextManager, Cause, Raised, ScopedAsyncContextManager, async_with};
+use async_with_tests::{Boom, Log};
+use futures::FutureExt;
+
+async fn caught<T>(future: impl Future<Output = T>) -> (Result<T, Box<dyn Any + Send>>, Vec<Entry>) {
+    report::collect(AssertUnwindSafe(future).catch_unwind()).await
+}
+
+fn payload<T: std::fmt::Debug>(result: Result<T, Box<dyn Any + Send>>) -> &'static str {
+    result.expect_err("it panics").downcast_ref::<&'static str>().copied().unwrap_or("other")
+}
+
+/// PAN-1: in expression, enter, body and exit.
+#[tokio::test]
+async fn a_panic_runs_what_is_owed_and_is_resumed() {
+    async fn run(log: &Log, place: &'static str) -> u8 {
+        let enter = |manager: async_with_tests::Logged| {
+            if place == "enter" { manager.enter_panics() } else { manager }
+        };
+        let exit = |manager: async_with_tests::Logged| {
+            if place == "exit" { manager.exit_panics() } else { manager }
+        };
+        async_with! {
+            log.manager("a").pending(1),
+            { if place == "expression" { std::panic::panic_any("expression"); } exit(enter(log.manager("b"))) } => {
+                if place == "body" { std::panic::panic_any("body"); }
+                1
+            }
+        }
+    }
+    let table = [
+        ("expression", "expression", &["enter a", "exit a: panicked", "exited a"][..]),
+        ("enter", "b", &["enter a", "enter b", "exit a: panicked", "exited a"]),
+        ("body", "body", &["enter a", "enter b", "exit b: panicked", "exit a: panicked", "exited a"]),
+        ("exit", "b", &["enter a", "enter b", "exit b: completed", "exit a: panicked", "exited a"]),
+    ];
+    for (place, message, events) in table {
+        let log = Log::new();
+        let (result, entries) = caught(run(&log, place)).await;
+        assert_eq!(payload(result), message, "{place}");
+        assert_eq!(log.take(), events, "{place}");
+        assert_eq!(entries, []);
+    }
+}
+
+/// PAN-2: the first panic's payload is resumed, later ones are reported, and a pending failure is reported.
+#[tokio::test]
+async fn the_first_panic_wins() {
+    let log = Log::new();
+    let block = async {
+        async_with! { log.manager("a").exit_panics(), log.manager("b").exit_panics(), log.manager("c") => {
+            std::panic::panic_any("body");
+        }}
+    };
+    let (result, entries) = caught(block).await;
+    assert_eq!(payload(result), "body");
+    let reported: Vec<_> = entries.iter().map(|entry| entry.incident.to_string()).collect();
+    assert_eq!(reported, ["panicked: b", "panicked: a"]);
+    let mut events = log.take();
+    events.retain(|event| event.starts_with("exit"));
+    assert_eq!(events, ["exit c: panicked", "exit b: panicked", "exit a: panicked"]);
+
+    let block = async {
+        async_with! { log.manager("a"), log.manager("b").exit_panics() => { Err(Boom("pending"))?; } }
+        Ok::<_, Boom>(())
+    };
+    let (result, entries) = caught(block).await;
+    assert_eq!(payload(result), "b");
+    assert_eq!(entries.len(), 1);
+    assert_eq!((entries[0].phase, entries[0].incident.to_string()), (Phase::Body, "failed: Boom(\"pending\")".to_owned()));
+    let events = log.take();
+    assert_eq!(events.last().map(String::as_str), Some("exit a: panicked"));
+}
+
+/// A manager that panics in one of its hooks.
+struct Hook(Log, &'static str);
+
+impl AsyncContextManager for Hook {
+    type Resource = ();
+    type Error = Boom;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Boom> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+        self.0.write(format!("exit hook: {}", async_with_tests::short(cause)));
+        Ok(())
+    }
+
+    fn inspect(&mut self, (): &mut (), _: Raised<'_>) {
+        if self.1 == "inspect" {
+            std::panic::panic_any("inspect");
+        }
+    }
+
+    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        let hook = self.1;
+        if hook == "interrupt" {
+            std::panic::panic_any("interrupt");
+        }
+        std::future::poll_fn(move |_| {
+            if hook == "interrupt poll" {
+                std::panic::panic_any("interrupt poll");
+            }
+            std::task::Poll::Pending
+        })
+    }
+
+    fn around_poll(&self) -> impl Sized {
+        if self.1 == "around_poll" {
+            std::panic::panic_any("around_poll");
+        }
+    }
+}
+
+/// PAN-3: panics in the hooks are treated like panics of the body.
+#[tokio::test]
+async fn a_panic_in_a_hook_is_a_panic_of_the_body() {
+    for hook in ["inspect", "interrupt", "interrupt poll", "around_poll"] {
+        let log = Log::new();
+        let block = async {
+            async_with! { log.manager("a"), Hook(log.clone(), hook) => {
+                if hook == "inspect" { Err(Boom("lost"))?; }
+                std::future::pending::<()>().await;
+            }}
+            Ok::<_, Boom>(())
+        };
+        let (result, entries) = caught(block).await;
+        assert_eq!(payload(result), hook);
+        assert_eq!(log.take(), ["enter a", "exit hook: panicked", "exit a: panicked"], "{hook}");
+        assert_eq!(entries.len(), usize::from(hook == "inspect"), "{hook}: {entries:?}");
+    }
+}
+
+/// PAN-3: a panic while the body is dropped, on a normal end, on a panic, and on a drop of the block.
+#[tokio::test]
+async fn a_panic_in_the_drop_of_the_body_is_caught() {
+    struct Bomb(&'static str);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if self.0 == "bomb" {
+                std::panic::panic_any("bomb");
+            }
+        }
+    }
+    // The body owns the bomb until it is dropped itself.
+    let bomb = Bomb("bomb");
+    let log = Log::new();
+    let block = async {
+        async_with! { log.manager("a"), log.scoped("b") => {
+            let held = &bomb;
+            let _ = held.0;
+            if log.take().len() == 2 { let bomb = bomb; std::mem::drop(async move { let _bomb = bomb; }); }
+        }}
+    };
+    let (result, _) = caught(block).await;
+    assert_eq!(payload(result), "bomb");
+    assert_eq!(log.take(), ["exit b: panicked", "exit a: panicked"]);
+
+    // Dropped in the body: the exits run all the same, and nothing aborts.
+    let bomb = Bomb("bomb");
+    let mut block = Box::pin(report::collect(async {
+        async_with! { log.manager("a"), log.scoped("b") => {
+            let _bomb = bomb;
+            std::future::pending::<()>().await;
+        }}
+    }));
+    assert!(futures::poll!(&mut block).is_pending());
+    drop(block);
+    tokio::task::yield_now().await;
+    assert_eq!(log.take(), ["enter a", "enter b", "abandon b", "exit a: dropped"]);
+}
+
+/// PAN-3: a panic in `abandon` and in the report's sink.
+#[tokio::test]
+async fn a_panic_in_abandon_is_reported() {
+    struct Abandons;
+    impl ScopedAsyncContextManager for Abandons {
+        type Resource = ();
+        type Error = Infallible;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        fn abandon(self, (): ()) {
+            std::panic::panic_any("abandon");
+        }
+    }
+    let log = Log::new();
+    let outer = report::collect(async {
+        let mut block = Box::pin(async {
+            async_with! { log.manager("a"), Abandons => { std::future::pending::<()>().await; } }
+        });
+        assert!(futures::poll!(&mut block).is_pending());
+        drop(block);
+    });
+    let ((), entries) = outer.await;
+    tokio::task::yield_now().await;
+    assert_eq!(log.take(), ["enter a", "exit a: dropped"]);
+    assert_eq!(entries.len(), 1);
+    assert_eq!((entries[0].phase, entries[0].incident.to_string()), (Phase::Abandon, "panicked: abandon".to_owned()));
+}

@@ -1,0 +1,176 @@
+//! What the compiler says about mistakes. `tests/ui` holds one mistake per file, and beside it what rustc says about it.
+//! `tests/ui/pass` holds what the message or the manual tells one to write in place of some, under the same name.
+//!
+//! `TRYBUILD=overwrite` rewrites the messages. They are those of the pinned toolchain.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Mistakes that give more than one error, how many, and why.
+const SEVERAL: &[(&str, usize, &str)] = &[
+    ("five-mistakes", 5, "there are five mistakes"),
+    ("five-mistakes-in-one-block", 5, "there are five mistakes"),
+    (
+        "two-fallible-managers-without-result",
+        2,
+        "each of the two managers can fail",
+    ),
+    (
+        "resource-not-send",
+        2,
+        "rustc checks the associated type and the future of `exit`",
+    ),
+    (
+        "manager-borrows",
+        8,
+        "rustc checks the bound at each future of the protocol",
+    ),
+    (
+        "variable-initialized-in-body",
+        2,
+        "rustc reports the capture and the assignment",
+    ),
+    (
+        "attribute-without-import",
+        3,
+        "nothing of this crate sees the function",
+    ),
+    (
+        "both-imported-by-name",
+        2,
+        "rustc reports the import and the ambiguity",
+    ),
+    (
+        "attribute-on-module-in-another-file",
+        2,
+        "rustc reports that file modules are unstable here",
+    ),
+    (
+        "attribute-on-block",
+        4,
+        "rustc reports that attributes on expressions are unstable",
+    ),
+    (
+        "attribute-on-closure",
+        4,
+        "rustc reports that attributes on expressions are unstable",
+    ),
+    (
+        "attribute-on-let",
+        2,
+        "rustc reports that attributes on statements are unstable",
+    ),
+    (
+        "with-block-outside-of-attribute",
+        2,
+        "rustc reports that attributes on expressions are unstable",
+    ),
+    (
+        "with-above-if",
+        3,
+        "rustc reports that attributes on expressions are unstable",
+    ),
+    (
+        "with-above-expression",
+        2,
+        "the attribute is left to rustc, and the name is not bound",
+    ),
+    (
+        "assignment-in-place-of-as",
+        2,
+        "the name is missing where it is assigned and where it is used",
+    ),
+    (
+        "let-in-place-of-as",
+        2,
+        "the name is not bound where it is used",
+    ),
+    (
+        "syntax-error-in-jumping-body",
+        2,
+        "a jump in what is not Rust is not rewritten",
+    ),
+];
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("ui")
+}
+
+/// The names of the files with an extension, without it.
+fn names(directory: &Path, extension: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The messages, by the name of the mistake.
+fn messages() -> Vec<(String, String)> {
+    let read = |name: String| {
+        let message = fs::read_to_string(directory().join(format!("{name}.stderr"))).unwrap();
+        (name, message)
+    };
+    names(&directory(), "stderr")
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+/// SYN-1, SYN-2, SYN-6, SYN-8, ORD-4, ORD-5, FLO-3, ERR-0, ERR-1, SUP-3, ATT-2, ATT-3, TYP-1, TYP-3: what they forbid is
+/// a compile error, and what they tell to write in its place compiles.
+#[test]
+fn mistakes_give_the_messages_beside_them() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("ui/*.rs");
+    cases.pass("ui/pass/*.rs");
+}
+
+#[test]
+fn every_mistake_has_a_message_and_every_remedy_a_mistake() {
+    let mistakes = names(&directory(), "rs");
+    assert_eq!(mistakes, names(&directory(), "stderr"));
+    let remedies = names(&directory().join("pass"), "rs");
+    let orphans: Vec<_> = remedies.difference(&mistakes).collect();
+    assert!(
+        orphans.is_empty(),
+        "no mistake has these names: {orphans:?}"
+    );
+}
+
+/// SYN-8, TYP-3: one mistake is one error, and several are shown by one compilation.
+#[test]
+fn a_mistake_gives_one_error() {
+    let mut wrong = Vec::new();
+    for (name, message) in messages() {
+        let summary = |line: &str| {
+            ["error: could not compile", "error: aborting"]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        let errors = message
+            .lines()
+            .filter(|line| line.starts_with("error") && !summary(line))
+            .count();
+        let exception = SEVERAL.iter().find(|(mistake, ..)| *mistake == name);
+        let expected = exception.map_or(1, |(_, errors, _)| *errors);
+        if errors != expected {
+            wrong.push(format!("{name}: {errors} errors, not {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let known = names(&directory(), "stderr");
+    for (name, _, reason) in SEVERAL {
+        assert!(known.contains(*name), "{name} ({reason}) is gone");
+    }
+}
+
+/// TYP-3: no private path appears in any message.
+#[test]
+fn no_message_shows_a_private_path() {
+    for (name, message) in messages() {
+        assert!(!message.contains("private"), "{name}:\n{message}");
+    }
+}

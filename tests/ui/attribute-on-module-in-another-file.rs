@@ -1,0 +1,8 @@
+//! The attribute on a module in another file.
+
+use async_with::prelude::*;
+
+#[async_with]
+mod bank;
+
+fn main() {}

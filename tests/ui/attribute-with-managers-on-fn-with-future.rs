@@ -1,0 +1,15 @@
+//! The attribute with managers on a function that returns a future.
+
+use std::future::Future;
+
+use async_with::prelude::*;
+use async_with_tests::database::Database;
+
+#[async_with(db.session() as session)]
+fn transfer(db: &Database) -> impl Future<Output = ()> {
+    async move {
+        session.changed += 1;
+    }
+}
+
+fn main() {}

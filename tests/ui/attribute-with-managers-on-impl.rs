@@ -1,0 +1,17 @@
+//! The attribute with managers on an `impl` block.
+
+use async_with::prelude::*;
+use async_with_tests::database::Database;
+
+struct Bank(Database);
+
+#[async_with(self.0.session() as session)]
+impl Bank {
+    async fn transfer(&self) {
+        println!("in a session");
+    }
+}
+
+fn main() {
+    drop(Bank(Database).transfer());
+}

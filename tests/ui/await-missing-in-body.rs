@@ -1,0 +1,13 @@
+//! `.await` is missing in a body.
+
+use async_with::async_with;
+use async_with_tests::database::{Database, DatabaseError};
+
+async fn transfer(db: &Database) -> Result<(), DatabaseError> {
+    async_with! { db.begin() as tx => {
+        tx.run("UPDATE account")?;
+    }};
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The module of `attribute-on-module-in-another-file.rs`.
+
+pub async fn transfer() {}

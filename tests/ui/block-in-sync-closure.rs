@@ -1,0 +1,15 @@
+//! A block in a closure that is not async.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+async fn transfer(db: &Database) {
+    let transfer = || {
+        async_with! { db.session() as session => {
+            session.changed += 1;
+        }};
+    };
+    transfer();
+}
+
+fn main() {}

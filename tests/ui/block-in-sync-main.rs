@@ -1,0 +1,11 @@
+//! A block in a `main` that is not async.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+fn main() {
+    let db = Database;
+    async_with! { db.session() as session => {
+        session.changed += 1;
+    }};
+}

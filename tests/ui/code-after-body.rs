@@ -1,0 +1,16 @@
+//! More code after the body.
+
+use async_with::async_with;
+use async_with_tests::database::{Database, DatabaseError};
+
+async fn transfer(db: &Database) -> Result<(), DatabaseError> {
+    async_with! {
+        db.begin() as tx => {
+            tx.run("UPDATE account").await?;
+        }
+        println!("committed");
+    };
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! A word of another language in place of `else`.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+async fn count(db: &Database) -> u64 {
+    async_with! { db.best_effort() as session => { session.changed } except { 0 } }
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! A manager that can fail, in an async block that returns nothing.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+async fn transfer(db: Database) {
+    tokio::spawn(async move {
+        async_with! { db.begin() as tx => {
+            tx.changed += 1;
+        }};
+    });
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! A future in item position: `.await` is missing.
+
+use async_with::async_with;
+use async_with_tests::database::{Database, DatabaseError};
+
+async fn transfer(db: &Database) -> Result<(), DatabaseError> {
+    async_with! { db.connect() as tx => {
+        tx.run("UPDATE account").await?;
+    }};
+    Ok(())
+}
+
+fn main() {}

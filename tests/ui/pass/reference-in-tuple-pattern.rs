@@ -1,0 +1,12 @@
+//! The name is bound alone, and dereferenced in the body.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+async fn balance(db: &Database) {
+    async_with! { db.rows::<(u64, String)>() as (balance, name) => {
+        println!("{name}: {}", *balance);
+    }};
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! `&` in place of `&mut` after `as`.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+async fn count(db: &Database) {
+    async_with! { db.rows::<u64>() as &count => {
+        println!("{count}");
+    }};
+}
+
+fn main() {}

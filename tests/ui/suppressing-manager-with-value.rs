@@ -1,0 +1,12 @@
+//! A manager that can suppress, a body with a value, and no `else`.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+async fn count(db: &Database) -> u64 {
+    async_with! { db.best_effort() as session => {
+        session.changed
+    }}
+}
+
+fn main() {}

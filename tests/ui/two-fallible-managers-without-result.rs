@@ -1,0 +1,13 @@
+//! Two managers that can fail, in a function that returns nothing.
+
+use async_with::async_with;
+use async_with_tests::database::Database;
+
+async fn transfer(db: &Database) {
+    async_with! { db.begin() as from, db.begin() as to => {
+        from.changed += 1;
+        to.changed += 1;
+    }};
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! `#[with] let` with a type.
+
+use async_with::prelude::*;
+use async_with_tests::database::{Connection, Database};
+
+#[async_with]
+async fn transfer(db: &Database) {
+    #[with]
+    let session: &mut Connection = db.session();
+    session.changed += 1;
+}
+
+fn main() {}
