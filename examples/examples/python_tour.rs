@@ -8,13 +8,13 @@
 //! `examples/python/tour.py` has the same in Python, under the same names. Both print the same, line by line, up to
 //! `where_rust_differs`; a test sees to it.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::marker::PhantomData;
-use std::path::PathBuf;
-use std::pin::pin;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_with::{ScopedAsyncContextManager, async_with, prelude::*, report};
@@ -22,7 +22,7 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{AcquireError, Mutex, MutexGuard, Semaphore, SemaphorePermit, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -273,9 +273,21 @@ async fn exception_handling() -> Result<()> {
 }
 
 /// Swallows one kind of error.
-struct Ignore<E>(PhantomData<E>);
+struct Ignore<E> {
+    ignored: bool,
+    kind: PhantomData<E>,
+}
 
-impl<E: Send + 'static> AsyncContextManager for Ignore<E> {
+impl<E> Ignore<E> {
+    fn new() -> Self {
+        Self {
+            ignored: false,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<E: Error + Send + 'static> AsyncContextManager for Ignore<E> {
     type Resource = ();
     type Error = Infallible;
     type Exit = Verdict;
@@ -284,11 +296,383 @@ impl<E: Send + 'static> AsyncContextManager for Ignore<E> {
         Ok(())
     }
 
-    async fn exit(self, (): (), cause: Cause) -> Result<Verdict, Infallible> {
-        Ok(match cause {
-            Cause::Failed(error) if error.is::<E>() => Verdict::Suppress,
-            _ => Verdict::Propagate,
+    fn inspect(&mut self, (): &mut (), raised: Raised<'_>) {
+        self.ignored = raised.as_error().is_some_and(|error| error.is::<E>());
+    }
+
+    async fn exit(self, (): (), _: Cause) -> Result<Verdict, Infallible> {
+        Ok(if self.ignored {
+            Verdict::Suppress
+        } else {
+            Verdict::Propagate
         })
     }
 }
 
+async fn suppression() -> Result<()> {
+    async fn visit(error: impl Error + 'static) -> Result<()> {
+        async_with! { named("outer"), Ignore::<NotFound>::new(), named("inner") => {
+            Err(error)?;
+        }}
+        println!("after the block");
+        Ok(())
+    }
+
+    visit(NotFound).await?;
+    if let Err(error) = visit(Unreachable).await {
+        println!("caught: {error}");
+    }
+    Ok(())
+}
+
+async fn timeout() -> Result<()> {
+    let result = async_with! { named("outer") => {
+        let work = async {
+            async_with! { named("inner") => {
+                sleep(AN_HOUR).await;
+            }}
+        };
+        match tokio::time::timeout(Duration::from_millis(10), work).await {
+            Ok(()) => "in time",
+            Err(_) => "too late",
+        }
+    }};
+    println!("{result}");
+    Ok(())
+}
+
+struct Opened {
+    path: PathBuf,
+}
+
+impl AsyncContextManager for Opened {
+    type Resource = File;
+    type Error = io::Error;
+    type Exit = ();
+
+    async fn enter(&mut self) -> io::Result<File> {
+        let file = File::open(&self.path).await?;
+        println!("open {}", name(&self.path));
+        Ok(file)
+    }
+
+    async fn exit(self, file: File, _: Cause) -> io::Result<()> {
+        drop(file);
+        println!("close {}", name(&self.path));
+        Ok(())
+    }
+}
+
+fn name(path: &Path) -> impl Display {
+    path.file_name().unwrap_or_default().display()
+}
+
+async fn variable_number_of_files() -> Result<()> {
+    /// Opens the first of the paths; inside that block, the next; and reads them where all are open.
+    async fn read_all(paths: &[PathBuf], mut files: Vec<&mut File>) -> io::Result<String> {
+        let Some((path, rest)) = paths.split_first() else {
+            let mut text = String::new();
+            for file in files {
+                file.read_to_string(&mut text).await?;
+            }
+            return Ok(text);
+        };
+        async_with! { Opened { path: path.clone() } as file => {
+            files.push(file);
+            Box::pin(read_all(rest, files)).await
+        }}
+    }
+
+    let directory = tempfile::tempdir()?;
+    let paths = ["one", "two", "three"].map(|name| directory.path().join(name));
+    for path in &paths {
+        tokio::fs::write(path, format!("{} ", name(path))).await?;
+    }
+    println!("{}end", read_all(&paths, Vec::new()).await?);
+    Ok(())
+}
+
+/// Holds a lock. It borrows the lock, so it is a scoped manager; when the block is dropped, the guard is.
+struct Locked<'a, T>(&'a Mutex<T>);
+
+impl<'a, T> ScopedAsyncContextManager for Locked<'a, T> {
+    type Resource = MutexGuard<'a, T>;
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<MutexGuard<'a, T>, Infallible> {
+        Ok(self.0.lock().await)
+    }
+
+    async fn exit(self, guard: MutexGuard<'a, T>, _: Cause) -> Result<(), Infallible> {
+        drop(guard);
+        Ok(())
+    }
+}
+
+/// Takes one of a limited number of slots.
+struct Slot<'a>(&'a Semaphore);
+
+impl<'a> ScopedAsyncContextManager for Slot<'a> {
+    type Resource = SemaphorePermit<'a>;
+    type Error = AcquireError;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<SemaphorePermit<'a>, AcquireError> {
+        self.0.acquire().await
+    }
+
+    async fn exit(self, permit: SemaphorePermit<'a>, _: Cause) -> Result<(), AcquireError> {
+        drop(permit);
+        Ok(())
+    }
+}
+
+async fn lock_and_semaphore() -> Result<()> {
+    let total = Mutex::new(0);
+    let slots = Semaphore::new(2);
+
+    let add = async |number: u32| {
+        async_with! { Slot(&slots) => {
+            println!("{number} has a slot");
+            async_with! { Locked(&total) as total => {
+                let before = **total;
+                yield_now().await;
+                **total = before + number;
+                println!("{number} makes it {total}");
+            }}
+        }}
+        Ok::<(), AcquireError>(())
+    };
+
+    tokio::try_join!(add(1), add(2), add(3))?;
+    println!("the total is {}", total.into_inner());
+    Ok(())
+}
+
+/// The database library has a type for transactions; this adds when it is committed, and when not.
+struct Transaction {
+    pool: SqlitePool,
+}
+
+impl AsyncContextManager for Transaction {
+    type Resource = sqlx::Transaction<'static, Sqlite>;
+    type Error = sqlx::Error;
+    type Exit = ();
+
+    async fn enter(&mut self) -> sqlx::Result<sqlx::Transaction<'static, Sqlite>> {
+        let open = self.pool.begin().await?;
+        println!("begin");
+        Ok(open)
+    }
+
+    async fn exit(
+        self,
+        open: sqlx::Transaction<'static, Sqlite>,
+        cause: Cause,
+    ) -> sqlx::Result<()> {
+        if cause.is_completed() {
+            open.commit().await?;
+            println!("commit");
+        } else {
+            open.rollback().await?;
+            println!("rollback");
+        }
+        Ok(())
+    }
+}
+
+async fn transaction() -> Result<()> {
+    async fn add(pool: &SqlitePool, moons: i64, found: bool) -> Result<()> {
+        async_with! { Transaction { pool: pool.clone() } as open => {
+            let update = sqlx::query("UPDATE planet SET moons = moons + ?").bind(moons);
+            update.execute(&mut **open).await?;
+            if !found {
+                Err(NotFound)?;
+            }
+        }}
+        Ok(())
+    }
+
+    // A database in memory is its connection's: one connection, one database.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect("sqlite::memory:")
+        .await?;
+    sqlx::query("CREATE TABLE planet (moons INTEGER)")
+        .execute(&pool)
+        .await?;
+    sqlx::query("INSERT INTO planet VALUES (82)")
+        .execute(&pool)
+        .await?;
+    add(&pool, 64, true).await?;
+    if let Err(error) = add(&pool, 1000, false).await {
+        println!("caught: {error}");
+    }
+    let moons: i64 = sqlx::query_scalar("SELECT moons FROM planet")
+        .fetch_one(&pool)
+        .await?;
+    println!("{moons} moons");
+    pool.close().await;
+    Ok(())
+}
+
+async fn cache() -> Result<()> {
+    struct Cache;
+
+    impl AsyncContextManager for Cache {
+        type Resource = HashMap<u32, u32>;
+        type Error = Infallible;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<HashMap<u32, u32>, Infallible> {
+            Ok(HashMap::new())
+        }
+
+        async fn exit(self, entries: HashMap<u32, u32>, _: Cause) -> Result<(), Infallible> {
+            println!("forget {} entries", entries.len());
+            Ok(())
+        }
+    }
+
+    async_with! { Cache as squares => {
+        for number in [12, 5, 12] {
+            let square = squares.entry(number).or_insert_with(|| {
+                println!("compute {number}");
+                number * number
+            });
+            println!("{square}");
+        }
+    }}
+    Ok(())
+}
+
+/// What Rust does otherwise, on purpose.
+async fn where_rust_differs() -> Result<()> {
+    struct ExitFails;
+
+    impl AsyncContextManager for ExitFails {
+        type Resource = ();
+        type Error = Unreachable;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Unreachable> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Unreachable> {
+            Err(Unreachable)
+        }
+    }
+
+    // Both the body and the exit fail: the body's error is raised, and the exit's goes to the report.
+    let both_fail = async {
+        async_with! { ExitFails => {
+            Err(NotFound)?;
+        }}
+        Ok(())
+    };
+    let (result, reported): (Result<()>, _) = report::collect(both_fail).await;
+    if let Err(error) = result {
+        println!("raised: {error}");
+    }
+    for entry in reported {
+        println!("beside it: {}", entry.incident);
+    }
+
+    struct IgnoreAll;
+
+    impl AsyncContextManager for IgnoreAll {
+        type Resource = ();
+        type Error = Infallible;
+        type Exit = Verdict;
+
+        async fn enter(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<Verdict, Infallible> {
+            Ok(Verdict::Suppress)
+        }
+    }
+
+    // A failed assertion is a panic, and no manager swallows one that does not say `SuppressPanic`.
+    let task = tokio::spawn(async {
+        async_with! { IgnoreAll => {
+            assert_eq!(1 + 1, 3, "a bug");
+        }}
+    });
+    match task.await {
+        Ok(()) => println!("the bug goes unnoticed"),
+        Err(_) => println!("the bug is noticed"),
+    }
+
+    struct Waits {
+        exited: oneshot::Sender<()>,
+    }
+
+    impl AsyncContextManager for Waits {
+        type Resource = ();
+        type Error = Infallible;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Infallible> {
+            println!("enter a");
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Infallible> {
+            yield_now().await;
+            println!("exited");
+            let _ = self.exited.send(());
+            Ok(())
+        }
+    }
+
+    // A block that is given up in its body: the exit is carried on by the runtime, and ends.
+    let (exited, told) = oneshot::channel();
+    let work = async {
+        async_with! { Waits { exited } => {
+            sleep(AN_HOUR).await;
+        }}
+    };
+    tokio::select! {
+        () = work => {}
+        () = yield_now() => {}
+    }
+    told.await?;
+    Ok(())
+}
+
+/// Runs the functions, with their names above what they print.
+macro_rules! tour {
+    ($($section:ident),* $(,)?) => {
+        $(
+            println!("-- {}", stringify!($section));
+            $section().await?;
+        )*
+    };
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    // The panic in the last section is meant: it shall not be printed on standard error.
+    std::panic::set_hook(Box::new(|_| ()));
+    tour! {
+        class_based_manager,
+        execution_flow,
+        leaving_early,
+        database_connection,
+        several_managers,
+        enter_fails,
+        exception_handling,
+        suppression,
+        timeout,
+        variable_number_of_files,
+        lock_and_semaphore,
+        transaction,
+        cache,
+        where_rust_differs,
+    }
+    Ok(())
+}

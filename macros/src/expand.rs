@@ -166,7 +166,10 @@ impl Expansion {
                 let __raise = #raises;
                 match #runtime::Scope::enter(&mut #scope).await {
                     #runtime::Ok(()) => {}
-                    #runtime::Err(__error) => return __raise(__error),
+                    #runtime::Err(__error) => {
+                        #[allow(unreachable_code)]
+                        return __raise(__error);
+                    }
                 }
                 let mut __value = #runtime::None;
                 let __ended = #runtime::Ended::new();
@@ -290,7 +293,10 @@ impl Expansion {
                 #[allow(unreachable_code)]
                 return __left;
             }
-            #runtime::Concluded::Raised(__error) => return __raise(__error),
+            #runtime::Concluded::Raised(__error) => {
+                #[allow(unreachable_code)]
+                return __raise(__error);
+            }
             #runtime::Concluded::Skipped(__skipped) => #skipped,
             #runtime::Concluded::Jump(__jump) => #jump,
         }

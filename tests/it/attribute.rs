@@ -13,7 +13,12 @@ fn exits(log: &Log) -> Vec<String> {
 #[tokio::test]
 async fn the_body_of_the_function_is_the_block() {
     #[async_with(log.manager(name) as a, log.fallible("b") as b)]
-    async fn function(log: &Log, name: &'static str, mut count: u8, (left, _): (u8, u8)) -> Result<u8, Boom> {
+    async fn function(
+        log: &Log,
+        name: &'static str,
+        mut count: u8,
+        (left, _): (u8, u8),
+    ) -> Result<u8, Boom> {
         a.note();
         count += left;
         b.check(count > 1)?;
@@ -77,7 +82,10 @@ async fn methods_generics_and_recursion_work() {
         [value; N]
     }
     let log = Log::new();
-    let mut service = Service { log: log.clone(), calls: 0 };
+    let mut service = Service {
+        log: log.clone(),
+        calls: 0,
+    };
     assert_eq!(service.mutable().await, 1);
     assert_eq!(service.method(2).await, 3);
     assert_eq!(service.recursive(3).await, 3);
@@ -139,9 +147,15 @@ async fn beside_instrument() {
         a.check(n > 0)
     }
     let log = Log::new();
-    assert_eq!((below(&log, 0).await, below(&log, 1).await), (Err(Boom("check")), Ok(0)));
+    assert_eq!(
+        (below(&log, 0).await, below(&log, 1).await),
+        (Err(Boom("check")), Ok(0))
+    );
     assert_eq!(exits(&log), ["exit a: failed Boom", "exit a: completed"]);
-    assert_eq!((above(&log, 0).await, above(&log, 1).await), (Err(Boom("check")), Ok(0)));
+    assert_eq!(
+        (above(&log, 0).await, above(&log, 1).await),
+        (Err(Boom("check")), Ok(0))
+    );
     assert_eq!(exits(&log), ["exit a: failed Boom", "exit a: completed"]);
 }
 
@@ -200,10 +214,17 @@ async fn beside_async_trait() {
         handle.handle("x", false).await
     }
     let log = Log::new();
-    let handles: [&mut dyn Handle; 3] = [&mut Service(log.clone()), &mut Other(log.clone()), &mut Third(log.clone())];
+    let handles: [&mut dyn Handle; 3] = [
+        &mut Service(log.clone()),
+        &mut Other(log.clone()),
+        &mut Third(log.clone()),
+    ];
     for handle in handles {
         assert_eq!(run(handle).await, Err(Boom("check")));
-        assert_eq!(exits(&log), ["exit nothing: completed", "exit x: failed Boom"]);
+        assert_eq!(
+            exits(&log),
+            ["exit nothing: completed", "exit x: failed Boom"]
+        );
     }
 }
 
@@ -243,8 +264,7 @@ async fn the_bare_attribute_turns_on_the_forms() {
         }
         rest.check(how > 1)?;
         if *value == 1 {
-            return
-            #[with(log.manager("tail"))]
+            return #[with(log.manager("tail"))]
             {
                 Ok(9)
             };
@@ -255,15 +275,31 @@ async fn the_bare_attribute_turns_on_the_forms() {
     let log = Log::new();
     assert_eq!(forms(&log, 0).await, Ok(0));
     let expected = [
-        "exit block: completed", "exit second: completed", "exit init: completed", "exit statement: completed",
-        "exit loop: completed", "exit loop: completed", "exit loop: completed", "exit inner: completed",
+        "exit block: completed",
+        "exit second: completed",
+        "exit init: completed",
+        "exit statement: completed",
+        "exit loop: completed",
+        "exit loop: completed",
+        "exit loop: completed",
+        "exit inner: completed",
         "exit rest: completed",
     ];
     assert_eq!(exits(&log), expected);
     assert_eq!(forms(&log, 1).await, Err(Boom("check")));
-    assert_eq!(exits(&log)[7..], ["exit inner: failed Boom", "exit rest: failed Boom"]);
+    assert_eq!(
+        exits(&log)[7..],
+        ["exit inner: failed Boom", "exit rest: failed Boom"]
+    );
     assert_eq!(forms(&log, 2).await, Ok(9));
-    assert_eq!(exits(&log)[7..], ["exit tail: completed", "exit inner: completed", "exit rest: completed"]);
+    assert_eq!(
+        exits(&log)[7..],
+        [
+            "exit tail: completed",
+            "exit inner: completed",
+            "exit rest: completed"
+        ]
+    );
 }
 
 /// ATT-2: on `impl` blocks and inline modules.
@@ -309,8 +345,17 @@ async fn the_bare_attribute_goes_on_impls_and_modules() {
     let service = Service(log.clone());
     assert_eq!((service.one().await, service.two().await), (1, 1));
     assert_eq!(service.plain(), 6);
-    assert_eq!((inside::function(&log).await, inside::deeper::function(&log).await), (1, 0));
-    assert_eq!(exits(&log), ["exit module: completed", "exit deeper: completed"]);
+    assert_eq!(
+        (
+            inside::function(&log).await,
+            inside::deeper::function(&log).await
+        ),
+        (1, 0)
+    );
+    assert_eq!(
+        exits(&log),
+        ["exit module: completed", "exit deeper: completed"]
+    );
 }
 
 /// ATT-2: a `#[cfg]` on a marked statement is kept.
@@ -329,7 +374,10 @@ async fn cfg_on_a_marked_statement_is_kept() {
     }
     let log = Log::new();
     assert_eq!(forms(&log).await, 3);
-    assert_eq!(log.take(), ["enter there", "use there", "exit there: completed"]);
+    assert_eq!(
+        log.take(),
+        ["enter there", "use there", "exit there: completed"]
+    );
 }
 
 /// ATT-3: what is not async is an error at the `fn` keyword.
@@ -338,5 +386,8 @@ fn a_sync_function_is_an_error() {
     let expected = std::fs::read_to_string("ui/attribute-on-sync-function.stderr");
     let expected = expected.expect("the compile-fail test is there");
     assert!(expected.contains("not async; write `async fn`"));
-    assert!(expected.lines().any(|line| line.trim_end().ends_with("^^")), "{expected}");
+    assert!(
+        expected.lines().any(|line| line.trim_end().ends_with("^^")),
+        "{expected}"
+    );
 }

@@ -1,7 +1,7 @@
 //! CAN: the future that holds a block is dropped.
 
-use std::pin::pin;
 use std::future::Future;
+use std::pin::pin;
 use std::task::{Context, Waker};
 
 use async_with::async_with;
@@ -41,7 +41,9 @@ async fn dropped_inside_an_enter_nothing_is_owed() {
     settle().await;
     assert_eq!(log.take(), ["enter a", "exit a: dropped"]);
 
-    let block = async { async_with! { log.manager("a") => {} } };
+    let block = async {
+        async_with! { log.manager("a") => {} }
+    };
     drop(block);
     settle().await;
     assert_eq!(log.take(), <[&str; 0]>::default());
@@ -66,10 +68,25 @@ async fn there_is_no_gap_in_which_an_exit_is_lost() {
         }
         settle().await;
         let events = log.take();
-        let count = |what: &str| events.iter().filter(|event| event.starts_with(what)).count();
+        let count = |what: &str| {
+            events
+                .iter()
+                .filter(|event| event.starts_with(what))
+                .count()
+        };
         assert_eq!(count("enter"), count("exit "), "{polls}: {events:?}");
         assert_eq!(count("enter"), count("exited"), "{polls}: {events:?}");
-        let exits: Vec<_> = events.iter().filter(|event| event.starts_with("exit")).map(|event| event.split(' ').nth(1).unwrap_or_default().trim_end_matches(':')).collect();
+        let exits: Vec<_> = events
+            .iter()
+            .filter(|event| event.starts_with("exit"))
+            .map(|event| {
+                event
+                    .split(' ')
+                    .nth(1)
+                    .unwrap_or_default()
+                    .trim_end_matches(':')
+            })
+            .collect();
         assert!(exits.is_sorted_by(|a, b| a >= b), "{polls}: {events:?}");
         if finished {
             assert_eq!(polls, 9);

@@ -69,7 +69,10 @@ impl AsyncContextManager for Inspector {
         if let Some(wrapped) = raised.downcast_mut::<Wrapped>() {
             wrapped.id += 1;
         }
-        if let Some(boom) = raised.as_error_mut().and_then(|error| error.downcast_mut::<Boom>()) {
+        if let Some(boom) = raised
+            .as_error_mut()
+            .and_then(|error| error.downcast_mut::<Boom>())
+        {
             boom.0 = "changed";
         }
     }
@@ -83,7 +86,13 @@ async fn an_error_is_any_debug_type() {
     }
     let log = Log::new();
     assert_eq!(text(&log).await, Err("text".to_owned()));
-    assert_eq!(log.take(), ["no error object, debug \"text\"", "exit: boom false, wrapped false"]);
+    assert_eq!(
+        log.take(),
+        [
+            "no error object, debug \"text\"",
+            "exit: boom false, wrapped false"
+        ]
+    );
 }
 
 /// ERR-1: errors of enter and exit are raised as `?` would raise them.
@@ -105,9 +114,12 @@ async fn manager_errors_are_converted() {
     struct NoFrom;
     let log = Log::new();
     assert_eq!(enter(&log).await.unwrap_err().source, Boom("a"));
-    assert_eq!(exit(&log).await.unwrap_err().downcast_ref::<Boom>(), Some(&Boom("a")));
+    assert_eq!(
+        exit(&log).await.unwrap_err().downcast_ref::<Boom>(),
+        Some(&Boom("a"))
+    );
     assert!(infallible(&log).await.is_ok());
-    assert_eq!(log.take().len(), 7);
+    assert_eq!(log.take().len(), 8);
 }
 
 /// ERR-2: a failure leaves as the very same value.
@@ -120,11 +132,17 @@ async fn failures_leave_unchanged() {
         Ok(())
     }
     let log = Log::new();
-    let error = Box::new(Wrapped { source: Boom("s"), id: 5 });
+    let error = Box::new(Wrapped {
+        source: Boom("s"),
+        id: 5,
+    });
     let address = std::ptr::from_ref(&*error);
     let left = run(&log, error).await.unwrap_err();
     assert_eq!(std::ptr::from_ref(&*left), address);
-    assert_eq!((left.id, left.source().map(ToString::to_string)), (5, Some("boom: s".to_owned())));
+    assert_eq!(
+        (left.id, left.source().map(ToString::to_string)),
+        (5, Some("boom: s".to_owned()))
+    );
 }
 
 /// ERR-3: the body's error stays the one that is raised; the exit's is reported.
@@ -139,7 +157,10 @@ async fn the_body_error_wins_over_the_exit_error() {
     let log = Log::new();
     let (result, entries) = report::collect(run(&log)).await;
     assert_eq!(result, Err(Boom("check")));
-    let incidents: Vec<_> = entries.iter().map(|entry| entry.incident.to_string()).collect();
+    let incidents: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.incident.to_string())
+        .collect();
     assert_eq!(incidents, ["failed: Boom(\"b\")", "failed: Boom(\"a\")"]);
 }
 
@@ -171,12 +192,24 @@ async fn the_report_says_what_where_and_why() {
     let (result, entries) = report::collect(caught).await;
     // The panic of exit b took the place of the body's error, which is reported.
     assert_eq!(result.unwrap_err().downcast_ref::<&str>(), Some(&"b"));
-    let flat: Vec<_> = entries.iter().map(|entry| (entry.phase, entry.cause.to_string())).collect();
+    let flat: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.phase, entry.cause.to_string()))
+        .collect();
     let failed = format!("failed ({})", std::any::type_name::<Boom>());
-    assert_eq!(flat, [(Phase::Body, failed), (Phase::Exit, "panicked".to_owned())]);
-    assert!(entries[0].manager.ends_with("Logged"), "{}", entries[0].manager);
+    assert_eq!(
+        flat,
+        [(Phase::Body, failed), (Phase::Exit, "panicked".to_owned())]
+    );
+    assert!(
+        entries[0].manager.ends_with("Logged"),
+        "{}",
+        entries[0].manager
+    );
     assert_eq!(entries[0].incident.to_string(), "failed: Boom(\"check\")");
-    assert!(matches!(&entries[1].incident, Incident::Error { debug, .. } if debug == "Boom(\"a\")"));
+    assert!(
+        matches!(&entries[1].incident, Incident::Error { debug, .. } if debug == "Boom(\"a\")")
+    );
 }
 
 /// ERR-5: of nested collectors the inner one gets the entry; what a dropped one has is passed on.
@@ -188,7 +221,10 @@ async fn collectors_nest() {
     }
     let log = Log::new();
     let outer = report::collect(async {
-        let ((), inner) = report::collect(async { run(&log).await.unwrap_err(); }).await;
+        let ((), inner) = report::collect(async {
+            run(&log).await.unwrap_err();
+        })
+        .await;
         let mut dropped = Box::pin(report::collect(async {
             run(&log).await.unwrap_err();
             std::future::pending::<()>().await;
@@ -219,12 +255,19 @@ async fn inspect_sees_and_changes_the_error() {
     let log = Log::new();
     assert_eq!(converted(&log).await.unwrap_err().id, 3);
     let exit = "exit: boom false, wrapped true";
-    let inspected = |id| format!("wrapped, sources 1, debug Wrapped {{ source: Boom(\"b\"), id: {id} }}");
+    let inspected =
+        |id| format!("wrapped, sources 1, debug Wrapped {{ source: Boom(\"b\"), id: {id} }}");
     assert_eq!(log.take(), [&inspected(1), exit, &inspected(2), exit]);
     assert_eq!(boxed(&log).await.unwrap_err().to_string(), "boom: changed");
-    assert_eq!(any(&log).await.unwrap_err().downcast_ref::<Boom>(), Some(&Boom("changed")));
+    assert_eq!(
+        any(&log).await.unwrap_err().downcast_ref::<Boom>(),
+        Some(&Boom("changed"))
+    );
     let seen = log.take();
-    assert!(seen[0].starts_with("boom: b, sources 0") && seen[2].starts_with("boom: b, sources 0"), "{seen:?}");
+    assert!(
+        seen[0].starts_with("boom: b, sources 0") && seen[2].starts_with("boom: b, sources 0"),
+        "{seen:?}"
+    );
     // In a block that nobody annotated, too.
     let unannotated = async {
         async_with! { Inspector(log.clone()) => { Err(Boom("b"))?; } }

@@ -46,7 +46,10 @@ async fn exit_runs_once_and_is_told_the_cause() {
         let log = Log::new();
         let _ = AssertUnwindSafe(run(&log, how)).catch_unwind().await;
         let events = log.take();
-        let exits: Vec<_> = events.iter().filter(|event| event.starts_with("exit")).collect();
+        let exits: Vec<_> = events
+            .iter()
+            .filter(|event| event.starts_with("exit"))
+            .collect();
         assert_eq!(exits, [&format!("exit a: {cause}")], "{how}: {events:?}");
         assert_eq!(events[0], "enter a");
     }
@@ -69,9 +72,24 @@ async fn a_failing_enter_reaches_the_exits_outside() {
     }
     let log = Log::new();
     assert_eq!(enter_fails(&log).await, Err(Boom("b")));
-    assert_eq!(log.take(), ["enter a", "enter b", "inspect a: Boom(\"b\")", "exit a: failed Boom"]);
+    assert_eq!(
+        log.take(),
+        [
+            "enter a",
+            "enter b",
+            "inspect a: Boom(\"b\")",
+            "exit a: failed Boom"
+        ]
+    );
     assert_eq!(expression_fails(&log).await, Err(Boom("expression")));
-    assert_eq!(log.take(), ["enter a", "inspect a: Boom(\"expression\")", "exit a: failed Boom"]);
+    assert_eq!(
+        log.take(),
+        [
+            "enter a",
+            "inspect a: Boom(\"expression\")",
+            "exit a: failed Boom"
+        ]
+    );
 }
 
 /// EXI-3: the binding is inside the protected region.
@@ -124,9 +142,23 @@ async fn outer_exits_see_what_inner_exits_changed() {
         events.retain(|event| event.starts_with("exit"));
         events
     };
-    assert_eq!(exits(&log), ["exit c: completed", "exit b: completed", "exit a: failed Boom"]);
+    assert_eq!(
+        exits(&log),
+        [
+            "exit c: completed",
+            "exit b: completed",
+            "exit a: failed Boom"
+        ]
+    );
     assert_eq!(suppressed(&log).await, Ok(2));
-    assert_eq!(exits(&log), ["exit c: failed Boom", "exit b: failed Boom", "exit a: completed"]);
+    assert_eq!(
+        exits(&log),
+        [
+            "exit c: failed Boom",
+            "exit b: failed Boom",
+            "exit a: completed"
+        ]
+    );
 }
 
 /// A manager whose guard surrounds the polls of its body.
@@ -180,7 +212,19 @@ async fn around_poll_surrounds_the_body() {
     }}
     assert_eq!(
         log.take(),
-        ["enter", "(", "1", ")", "(", "2", "drop", ")", "(", ")", "exit: completed"]
+        [
+            "enter",
+            "(",
+            "1",
+            ")",
+            "(",
+            "2",
+            "drop",
+            ")",
+            "(",
+            ")",
+            "exit: completed"
+        ]
     );
     let moved = Dropped(log.clone());
     let mut block = Box::pin(async {
@@ -192,7 +236,10 @@ async fn around_poll_surrounds_the_body() {
     assert!(futures::poll!(&mut block).is_pending());
     drop(block);
     tokio::task::yield_now().await;
-    assert_eq!(log.take(), ["enter", "(", ")", "(", "drop", ")", "exit: dropped"]);
+    assert_eq!(
+        log.take(),
+        ["enter", "(", ")", "(", "drop", ")", "exit: dropped"]
+    );
 }
 
 /// EXI-6: a tracing span as a manager; the events of the body lie inside it.
@@ -246,7 +293,10 @@ fn a_tracing_span_can_be_a_manager() {
         };
         futures::executor::block_on(block);
     });
-    assert_eq!(*scopes.0.lock().unwrap(), [None, Some("inner"), Some("inner"), None]);
+    assert_eq!(
+        *scopes.0.lock().unwrap(),
+        [None, Some("inner"), Some("inner"), None]
+    );
 }
 
 /// EXI-7: `inspect` of a manager runs directly before its exit.

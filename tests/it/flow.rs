@@ -106,13 +106,23 @@ async fn questions_in_macros_work() {
     for how in 0..7 {
         let end = run(&log, how).await;
         ends.push(end.map_err(|error| error.to_string()));
-        let cause = if how == 3 || how == 6 { "completed" } else { "failed Error" };
+        let cause = if how == 3 || how == 6 {
+            "completed"
+        } else {
+            "failed Error"
+        };
         let cause = if how == 0 { "failed Error" } else { cause };
         assert_eq!(exits(&log), [format!("exit a: {cause}")], "{how}");
     }
     let failed = |what: &str| Err(what.to_owned());
-    assert_eq!(ends[..3], [failed("boom: check"), failed("bailed"), failed("ensured")]);
-    assert_eq!(ends[3..], [Ok(3), failed("boom: check"), failed("boom: check"), Ok(6)]);
+    assert_eq!(
+        ends[..3],
+        [failed("boom: check"), failed("bailed"), failed("ensured")]
+    );
+    assert_eq!(
+        ends[3..],
+        [Ok(3), failed("boom: check"), failed("boom: check"), Ok(6)]
+    );
 }
 
 /// FLO-3: jumps in other macros' tokens.
@@ -192,7 +202,11 @@ async fn an_error_that_leaves_is_a_failure() {
     assert_eq!(exits(&log), ["exit a: failed Boom"]);
     assert_eq!(option(&log).await, None);
     assert_eq!(exits(&log), ["exit a: completed"]);
-    for (status, cause) in [(200, "completed"), (500, "failed Response"), (501, "failed Response")] {
+    for (status, cause) in [
+        (200, "completed"),
+        (500, "failed Response"),
+        (501, "failed Response"),
+    ] {
         assert_eq!(response(&log, status).await.0, status);
         assert_eq!(exits(&log), [format!("exit a: {cause}")]);
     }
@@ -203,7 +217,10 @@ async fn an_error_that_leaves_is_a_failure() {
     assert_eq!(bounded(&log, Ok::<u8, Boom>(3)).await, Ok(3));
     bounded(&log, ()).await;
     assert_eq!(exits(&log), ["exit a: completed", "exit a: completed"]);
-    assert_eq!(unbounded(&log, Err::<u8, _>(Boom("b"))).await, Err(Boom("b")));
+    assert_eq!(
+        unbounded(&log, Err::<u8, _>(Boom("b"))).await,
+        Err(Boom("b"))
+    );
     assert_eq!(exits(&log), ["exit a: completed"]);
     assert_eq!(opaque(&log).await.count(), 1);
     assert_eq!(exits(&log), ["exit a: completed"]);
@@ -292,7 +309,10 @@ async fn every_kind_of_function_works() {
     {
         async_with! { log.manager("a") => { make().await } }
     }
-    fn recursive<'a>(log: &'a Log, n: u8) -> Pin<Box<dyn Future<Output = Result<u8, Boom>> + Send + 'a>> {
+    fn recursive<'a>(
+        log: &'a Log,
+        n: u8,
+    ) -> Pin<Box<dyn Future<Output = Result<u8, Boom>> + Send + 'a>> {
         Box::pin(async move {
             async_with! { log.manager("r") => {
                 if n == 0 { return Ok(0); }
@@ -313,7 +333,10 @@ async fn every_kind_of_function_works() {
     assert_eq!(service.method(3).await, Some(2));
     assert_eq!(service.handle(0).await, Err(Boom("check")));
     assert_eq!(service.handle(1).await, Ok(1));
-    assert_eq!(generic(&log, async || Err::<u8, _>(Boom("g"))).await, Err(Boom("g")));
+    assert_eq!(
+        generic(&log, async || Err::<u8, _>(Boom("g"))).await,
+        Err(Boom("g"))
+    );
     assert_eq!(exits(&log).len(), 5);
     assert_eq!(recursive(&log, 3).await, Ok(3));
     assert_eq!(exits(&log).len(), 4);
@@ -339,7 +362,9 @@ async fn blocks_without_annotations_work() {
     }
     let log = Log::new();
     let plain = log.clone();
-    let value = tokio::spawn(async move { async_with! { plain.manager("a") as a => { a.note(); a.value } } });
+    let value = tokio::spawn(async move {
+        async_with! { plain.manager("a") as a => { a.note(); a.value } }
+    });
     assert_eq!(value.await.unwrap(), 1);
     let statement = log.clone();
     tokio::spawn(async move {

@@ -1,7 +1,11 @@
 //! One test binary, one module per group of rules. Every test names the rules that it proves.
 
 // The bodies under test are written to be seen through, not to please.
-#![allow(clippy::unused_async, clippy::missing_panics_doc, clippy::too_many_lines)]
+#![allow(
+    clippy::unused_async,
+    clippy::missing_panics_doc,
+    clippy::too_many_lines
+)]
 
 mod attribute;
 mod cancellation;

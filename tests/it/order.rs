@@ -24,8 +24,17 @@ async fn items_are_lazy() {
         }
     }
     let expected = [
-        "make a", "enter a", "use a", "make b", "enter b", "make c", "enter c", "body",
-        "exit c: completed", "exit b: completed", "exit a: completed",
+        "make a",
+        "enter a",
+        "use a",
+        "make b",
+        "enter b",
+        "make c",
+        "enter c",
+        "body",
+        "exit c: completed",
+        "exit b: completed",
+        "exit a: completed",
     ];
     assert_eq!(log.take(), expected);
 }
@@ -38,8 +47,15 @@ async fn exits_run_in_reverse_one_after_the_other() {
         log.manager("a").pending(2), log.manager("b").pending(1), log.scoped("c").pending(3) => {}
     }
     let expected = [
-        "enter a", "enter b", "enter c", "exit c: completed", "exited c", "exit b: completed", "exited b",
-        "exit a: completed", "exited a",
+        "enter a",
+        "enter b",
+        "enter c",
+        "exit c: completed",
+        "exited c",
+        "exit b: completed",
+        "exited b",
+        "exit a: completed",
+        "exited a",
     ];
     assert_eq!(log.take(), expected);
 }
@@ -108,7 +124,10 @@ async fn temporaries_are_dropped_before_the_enter() {
     }
     let log = Log::new();
     async_with! { Noisy(&log).manager() as a => { a.note(); } }
-    assert_eq!(log.take(), ["drop temporary", "enter a", "use a", "exit a: completed"]);
+    assert_eq!(
+        log.take(),
+        ["drop temporary", "enter a", "use a", "exit a: completed"]
+    );
 
     // A lock that is taken in the expression is free in the enter and in the body.
     let lock = Mutex::new(5);

@@ -33,7 +33,15 @@ async fn suppressed_means_that_execution_goes_on() {
     assert_eq!(run(&log).await, Ok(1));
     let mut events = log.take();
     events.retain(|event| !event.starts_with("enter") && !event.starts_with("inspect"));
-    assert_eq!(events, ["exit c: failed Boom", "exit b: failed Boom", "exit a: completed", "after"]);
+    assert_eq!(
+        events,
+        [
+            "exit c: failed Boom",
+            "exit b: failed Boom",
+            "exit a: completed",
+            "after"
+        ]
+    );
 }
 
 /// SUP-3: a block of managers that never suppress has the body's type; with one that may, `()` or an `else`. Generic
@@ -75,9 +83,18 @@ async fn only_the_verdict_that_names_it_swallows_a_panic() {
     ];
     for (verdict, panics, expected) in table {
         let log = Log::new();
-        let end = AssertUnwindSafe(run(&log, verdict, panics)).catch_unwind().await.ok();
+        let end = AssertUnwindSafe(run(&log, verdict, panics))
+            .catch_unwind()
+            .await
+            .ok();
         assert_eq!(end, expected, "{verdict:?} {panics}");
-        assert_eq!(log.take().iter().filter(|event| event.starts_with("exit")).count(), 1);
+        assert_eq!(
+            log.take()
+                .iter()
+                .filter(|event| event.starts_with("exit"))
+                .count(),
+            1
+        );
     }
 }
 
@@ -96,5 +113,8 @@ async fn a_drop_is_not_swallowed() {
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(log.take(), ["enter a", "enter b", "exit b: dropped", "exit a: dropped"]);
+    assert_eq!(
+        log.take(),
+        ["enter a", "enter b", "exit b: dropped", "exit a: dropped"]
+    );
 }

@@ -49,7 +49,12 @@ async fn patterns_are_those_of_let() {
     let events = log.take();
     assert_eq!(
         events,
-        ["enter none", "enter ignored", "exit ignored: completed", "exit none: completed"]
+        [
+            "enter none",
+            "enter ignored",
+            "exit ignored: completed",
+            "exit none: completed"
+        ]
     );
 }
 
@@ -82,7 +87,13 @@ async fn a_comma_may_stand_before_the_body() {
 async fn else_gives_the_value_when_a_failure_is_suppressed() -> Result<(), Boom> {
     for (outer, inner) in [(true, false), (false, true)] {
         let log = Log::new();
-        let verdict = |on| if on { Verdict::Suppress } else { Verdict::Propagate };
+        let verdict = |on| {
+            if on {
+                Verdict::Suppress
+            } else {
+                Verdict::Propagate
+            }
+        };
         let value = async_with! {
             log.suppressing("a").verdict(verdict(outer)),
             log.suppressing("b").verdict(verdict(inner)) as b => {
@@ -97,7 +108,13 @@ async fn else_gives_the_value_when_a_failure_is_suppressed() -> Result<(), Boom>
         let events = log.take();
         assert_eq!(events.last().map(String::as_str), Some("else"));
         assert_eq!(events.iter().filter(|event| *event == "else").count(), 1);
-        assert_eq!(events.iter().filter(|event| event.starts_with("exit")).count(), 2);
+        assert_eq!(
+            events
+                .iter()
+                .filter(|event| event.starts_with("exit"))
+                .count(),
+            2
+        );
     }
     // It may leave the function, as any code outside of the block.
     let log = Log::new();
@@ -188,7 +205,10 @@ async fn inference_and_coercions_work_as_without_the_macro() {
     assert_eq!(collect(&log).await, [0, 0]);
     assert_eq!(early(&log, true).await.map(|f| f()).ok(), Some(1));
     assert_eq!(early(&log, false).await.map(|f| f()).ok(), Some(2));
-    assert_eq!(boxed(&log).await.unwrap_err().to_string(), "invalid digit found in string");
+    assert_eq!(
+        boxed(&log).await.unwrap_err().to_string(),
+        "invalid digit found in string"
+    );
     assert_eq!(tail(&log).await.unwrap_err().to_string(), "boom: tail");
     assert_eq!(into(&log).await, "y");
     assert_eq!(default(&log).await, (0, None));
@@ -208,8 +228,13 @@ async fn the_block_is_an_expression() {
     let closure = async |n: u8| async_with! { log.manager("e") => { n } };
     let listed = vec![async_with! { log.manager("f") => { 6 } }, 7];
     let text = format!("{}", async_with! { log.manager("g") => { 8 } });
-    assert_eq!((a, b, c, closure(5).await, listed, &*text), (1, Some(2), 4, 5, vec![6, 7], "8"));
-    let mapped = [1, 2].map(|n| async move { async_with! { lend(n) as n => { *n + 1 } } });
+    assert_eq!(
+        (a, b, c, closure(5).await, listed, &*text),
+        (1, Some(2), 4, 5, vec![6, 7], "8")
+    );
+    let mapped = [1, 2].map(|n| async move {
+        async_with! { lend(n) as n => { *n + 1 } }
+    });
     assert_eq!(futures::future::join_all(mapped).await, [2, 3]);
 }
 
@@ -218,19 +243,19 @@ async fn the_block_is_an_expression() {
 async fn names_do_not_clash() {
     mod shadows {
         #![allow(dead_code, non_camel_case_types, clippy::upper_case_acronyms)]
-        pub struct Ok;
-        pub struct Err;
-        pub struct Some;
-        pub struct None;
-        pub struct Result;
-        pub struct Option;
-        pub trait Future {}
-        pub struct AtomicU32;
-        pub mod core {}
-        pub mod std {}
-        pub mod alloc {}
+        pub(super) struct Ok;
+        pub(super) struct Err;
+        pub(super) struct Some;
+        pub(super) struct None;
+        pub(super) struct Result;
+        pub(super) struct Option;
+        pub(super) trait Future {}
+        pub(super) struct AtomicU32;
+        pub(super) mod core {}
+        pub(super) mod std {}
+        pub(super) mod alloc {}
         /// Would take over any method call of the expansion.
-        pub trait Greedy: Sized {
+        pub(super) trait Greedy: Sized {
             fn open(self, _: u8) {}
             fn same(&self, _: u8) {}
             fn twin(&self) -> u8 {

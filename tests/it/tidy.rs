@@ -28,11 +28,16 @@ const RULES: &[(&str, &[u32])] = &[
 ];
 
 fn rules() -> impl Iterator<Item = String> {
-    RULES.iter().flat_map(|(group, numbers)| numbers.iter().map(move |number| format!("{group}-{number}")))
+    RULES.iter().flat_map(|(group, numbers)| {
+        numbers
+            .iter()
+            .map(move |number| format!("{group}-{number}"))
+    })
 }
 
 fn words(text: &str) -> BTreeSet<&str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect()
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .collect()
 }
 
 #[test]
@@ -45,11 +50,15 @@ fn every_rule_has_a_test_that_names_it() {
         }
         let text = fs::read_to_string(path).expect("a source file");
         // The doc comments of tests.
-        let lines = text.lines().filter(|line| line.trim_start().starts_with("///"));
+        let lines = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("///"));
         named.extend(lines.flat_map(|line| [line, "\n"]));
     }
     let named = words(&named);
-    let missing: Vec<_> = rules().filter(|rule| !named.contains(rule.as_str())).collect();
+    let missing: Vec<_> = rules()
+        .filter(|rule| !named.contains(rule.as_str()))
+        .collect();
     assert_eq!(missing, Vec::<String>::new());
 }
 
@@ -57,7 +66,9 @@ fn every_rule_has_a_test_that_names_it() {
 fn the_design_page_says_every_rule() {
     let design = read("DESIGN.md");
     let said = words(&design);
-    let missing: Vec<_> = rules().filter(|rule| !said.contains(rule.as_str())).collect();
+    let missing: Vec<_> = rules()
+        .filter(|rule| !said.contains(rule.as_str()))
+        .collect();
     assert_eq!(missing, Vec::<String>::new());
 }
 
@@ -65,11 +76,23 @@ fn the_design_page_says_every_rule() {
 fn versions_and_changelog_agree() {
     let manifest = read("Cargo.toml");
     let version = |key: &str| {
-        let line = manifest.lines().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("no {key}"));
-        line.split('"').find(|part| part.trim_start_matches('=').starts_with(|c: char| c.is_ascii_digit())).unwrap_or_default().to_owned()
+        let line = manifest
+            .lines()
+            .find(|line| line.starts_with(key))
+            .unwrap_or_else(|| panic!("no {key}"));
+        line.split('"')
+            .find(|part| {
+                part.trim_start_matches('=')
+                    .starts_with(|c: char| c.is_ascii_digit())
+            })
+            .unwrap_or_default()
+            .to_owned()
     };
     let released = version("version");
-    assert_eq!(version("async-with-macros").trim_start_matches('='), released);
+    assert_eq!(
+        version("async-with-macros").trim_start_matches('='),
+        released
+    );
     assert_eq!(version("async-with ="), released);
     assert!(read("CHANGELOG.md").contains(&format!("## {released}")));
 }

@@ -91,9 +91,14 @@ async fn an_axum_handler_works() {
         }}
     }
     #[async_with(log.manager("handler") as a)]
-    async fn with_the_attribute(State(log): State<Log>, request: Request) -> Result<String, String> {
+    async fn with_the_attribute(
+        State(log): State<Log>,
+        request: Request,
+    ) -> Result<String, String> {
         a.note();
-        let body = axum::body::to_bytes(request.into_body(), 100).await.map_err(|e| e.to_string())?;
+        let body = axum::body::to_bytes(request.into_body(), 100)
+            .await
+            .map_err(|e| e.to_string())?;
         Ok(format!("{} bytes", body.len()))
     }
     let log = Log::new();
@@ -104,9 +109,14 @@ async fn an_axum_handler_works() {
     for path in ["/line", "/attribute"] {
         let request = Request::post(path).body(Body::from("four")).unwrap();
         let response = app.clone().oneshot(request).await.unwrap();
-        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 100)
+            .await
+            .unwrap();
         assert_eq!(&body[..], b"4 bytes");
-        assert_eq!(log.take(), ["enter handler", "use handler", "exit handler: completed"]);
+        assert_eq!(
+            log.take(),
+            ["enter handler", "use handler", "exit handler: completed"]
+        );
     }
 }
 
@@ -125,17 +135,33 @@ async fn eight_items_in_one_block() {
     let log = Log::new();
     assert_eq!(send(eight(&log)).await, Ok(1));
     let exits: Vec<_> = log.take().into_iter().skip(16).collect();
-    let expected: Vec<_> = (1..=8).rev().map(|n| format!("exit {n}: completed")).collect();
+    let expected: Vec<_> = (1..=8)
+        .rev()
+        .map(|n| format!("exit {n}: completed"))
+        .collect();
     assert_eq!(exits, expected);
 }
 
 /// TYP-3: what is not a manager gets one error that names the trait.
 #[test]
 fn a_wrong_value_gets_one_error_that_names_the_trait() {
-    for name in ["future-as-item", "result-as-item", "guard-as-item", "string-as-item", "number-as-item"] {
+    for name in [
+        "future-as-item",
+        "result-as-item",
+        "guard-as-item",
+        "string-as-item",
+        "number-as-item",
+    ] {
         let expected = std::fs::read_to_string(format!("ui/{name}.stderr"));
         let expected = expected.expect("the compile-fail test is there");
-        assert_eq!(expected.lines().filter(|line| line.starts_with("error")).count(), 1, "{name}");
+        assert_eq!(
+            expected
+                .lines()
+                .filter(|line| line.starts_with("error"))
+                .count(),
+            1,
+            "{name}"
+        );
         assert!(expected.contains("`AsyncContextManager`"), "{name}");
     }
 }

@@ -70,7 +70,9 @@ const PROFILES: [Profile; 2] = [
 pub(crate) fn measure(aims: &mut Aims) {
     let dependencies = dependencies();
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
-    println!("compile time of {FUNCTIONS} functions with two managers each, seconds (debug profile)");
+    println!(
+        "compile time of {FUNCTIONS} functions with two managers each, seconds (debug profile)"
+    );
     println!(
         "{:<22}{:>8}{:>12}{:>12}{:>12}{:>9}",
         "managers", "", "no guarantee", "by hand", "async_with!", "ratio"
@@ -124,7 +126,9 @@ fn dependencies() -> Vec<OsString> {
         for file in files.filter_map(|file| file.as_str()) {
             let file = Path::new(file);
             folders.extend(file.parent().map(Path::to_owned));
-            let linked = file.extension().is_some_and(|extension| extension == "rlib");
+            let linked = file
+                .extension()
+                .is_some_and(|extension| extension == "rlib");
             if linked && ["async_with", "async_with_benches", "futures"].contains(&name) {
                 let mut argument = OsString::from(format!("--extern={name}="));
                 argument.push(file);
@@ -174,7 +178,9 @@ fn crate_of(form: Form, kind: Kind) -> String {
         .expect("a string can be written to");
     }
     // Without a use, no code is made of the functions.
-    source.push_str("\npub fn all() -> Vec<Pin<Box<dyn Future<Output = Result<u64, Failure>>>>> {\n    vec![\n");
+    source.push_str(
+        "\npub fn all() -> Vec<Pin<Box<dyn Future<Output = Result<u64, Failure>>>>> {\n    vec![\n",
+    );
     for number in 0..FUNCTIONS {
         writeln!(source, "        Box::pin(f{number}({number})),")
             .expect("a string can be written to");
