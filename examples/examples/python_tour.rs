@@ -5,8 +5,8 @@
 //! python3 examples/python/tour.py
 //! ```
 //!
-//! `examples/python/tour.py` has the same in Python, under the same names. Both print the same, line by line, up to
-//! `where_rust_differs`; a test sees to it.
+//! `examples/python/tour.py` has the same in Python, under the same names. A test sees to it that both print the
+//! same, but for the last three, in which Rust differs on purpose.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ use tokio::time::sleep;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-const AN_HOUR: Duration = Duration::from_secs(3600);
+const AN_HOUR: Duration = Duration::from_hours(1);
 
 /// Prints that it is entered and exited, and how the body ended.
 struct Named {
@@ -297,7 +297,7 @@ impl<E: Error + Send + 'static> AsyncContextManager for Ignore<E> {
     }
 
     fn inspect(&mut self, (): &mut (), raised: Raised<'_>) {
-        self.ignored = raised.as_error().is_some_and(|error| error.is::<E>());
+        self.ignored = raised.as_error().is_some_and(<dyn Error>::is::<E>);
     }
 
     async fn exit(self, (): (), _: Cause) -> Result<Verdict, Infallible> {
@@ -445,7 +445,7 @@ async fn lock_and_semaphore() -> Result<()> {
         Ok::<(), AcquireError>(())
     };
 
-    tokio::try_join!(add(1), add(2), add(3))?;
+    tokio::try_join!(biased; add(1), add(2), add(3))?;
     println!("the total is {}", total.into_inner());
     Ok(())
 }
@@ -547,8 +547,9 @@ async fn cache() -> Result<()> {
     Ok(())
 }
 
-/// What Rust does otherwise, on purpose.
-async fn where_rust_differs() -> Result<()> {
+/// The body fails, and then the exit: the body's error is raised, and the exit's is reported. In Python, the exit's is
+/// raised, and the body's is its context.
+async fn exit_fails_too() -> Result<()> {
     struct ExitFails;
 
     impl AsyncContextManager for ExitFails {
@@ -565,7 +566,6 @@ async fn where_rust_differs() -> Result<()> {
         }
     }
 
-    // Both the body and the exit fail: the body's error is raised, and the exit's goes to the report.
     let both_fail = async {
         async_with! { ExitFails => {
             Err(NotFound)?;
@@ -577,9 +577,14 @@ async fn where_rust_differs() -> Result<()> {
         println!("raised: {error}");
     }
     for entry in reported {
-        println!("beside it: {}", entry.incident);
+        println!("reported: {}", entry.incident);
     }
+    Ok(())
+}
 
+/// A failed assertion is a panic, and no manager swallows one unless it says `SuppressPanic`. In Python, it is an
+/// exception like others.
+async fn failed_assertion() -> Result<()> {
     struct IgnoreAll;
 
     impl AsyncContextManager for IgnoreAll {
@@ -596,7 +601,6 @@ async fn where_rust_differs() -> Result<()> {
         }
     }
 
-    // A failed assertion is a panic, and no manager swallows one that does not say `SuppressPanic`.
     let task = tokio::spawn(async {
         async_with! { IgnoreAll => {
             assert_eq!(1 + 1, 3, "a bug");
@@ -606,7 +610,12 @@ async fn where_rust_differs() -> Result<()> {
         Ok(()) => println!("the bug goes unnoticed"),
         Err(_) => println!("the bug is noticed"),
     }
+    Ok(())
+}
 
+/// A block that is given up in its body: its exit is carried on by the runtime, to its end. In Python, it gets no
+/// farther than its first await.
+async fn given_up() -> Result<()> {
     struct Waits {
         exited: oneshot::Sender<()>,
     }
@@ -629,7 +638,6 @@ async fn where_rust_differs() -> Result<()> {
         }
     }
 
-    // A block that is given up in its body: the exit is carried on by the runtime, and ends.
     let (exited, told) = oneshot::channel();
     let work = async {
         async_with! { Waits { exited } => {
@@ -637,6 +645,7 @@ async fn where_rust_differs() -> Result<()> {
         }}
     };
     tokio::select! {
+        biased;
         () = work => {}
         () = yield_now() => {}
     }
@@ -644,7 +653,7 @@ async fn where_rust_differs() -> Result<()> {
     Ok(())
 }
 
-/// Runs the functions, with their names above what they print.
+/// Runs functions, and prints their names above what they print.
 macro_rules! tour {
     ($($section:ident),* $(,)?) => {
         $(
@@ -656,7 +665,7 @@ macro_rules! tour {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    // The panic in the last section is meant: it shall not be printed on standard error.
+    // The one panic, in `failed_assertion`, is meant: Rust's words about it are left out.
     std::panic::set_hook(Box::new(|_| ()));
     tour! {
         class_based_manager,
@@ -672,7 +681,12 @@ async fn main() -> Result<()> {
         lock_and_semaphore,
         transaction,
         cache,
-        where_rust_differs,
+    }
+    println!("== where Rust differs");
+    tour! {
+        exit_fails_too,
+        failed_assertion,
+        given_up,
     }
     Ok(())
 }

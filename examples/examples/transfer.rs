@@ -129,7 +129,7 @@ async fn business_day(bank: &Bank) -> Result<(), Box<dyn Error>> {
     }}
 
     println!("7. One that panics half-way");
-    let panics = order(7, "bob", "ann", 25);
+    let panics = order(7, "lea", "ann", 25);
     let task = tokio::spawn({
         let bank = bank.clone();
         async move { transfer(&bank, panics, Desk::Panics).await }

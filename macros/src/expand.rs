@@ -17,7 +17,7 @@
 //!     };
 //!     settle(scope, stopped, value, &ended)       // classifies; makes the exit's future
 //! } {
-//!     (exit, settled) => match conclude(settled, exit.await) {
+//!     conclude => match conclude.await {
 //!         Value(value) => value,
 //!         Left(left) => return left,
 //!         Raised(error) => return raise(error),
@@ -186,10 +186,9 @@ impl Expansion {
                         #inner
                     }).await
                 };
-                let (__exit, __settled) = #settle;
-                (__exit, __settled, __raise)
+                (#settle, __raise)
             } {
-                (__exit, __settled, __raise) => match #runtime::conclude(__settled, __exit.await) {
+                (__conclude, __raise) => match __conclude.await {
                     #conclusion
                 },
             }

@@ -9,6 +9,8 @@ mod body;
 mod errors;
 mod expand;
 mod parse;
+#[cfg(test)]
+mod snapshots;
 
 use proc_macro::TokenStream;
 

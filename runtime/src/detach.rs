@@ -4,48 +4,163 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use crate::Cause;
 use crate::frame::{self, Children, Frame, Ticket};
+use crate::registry::{self, Owed, Runtime};
 use crate::report::{self, Collector, Entry, Incident, Phase};
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs clean-up on the runtime. The block that encloses the running code waits for it before its own exit.
-pub(crate) fn detach(
+///
+/// `runtime` is the one to use when the running code is in none.
+pub(crate) fn detach_exit(
     manager: &'static str,
     cause: Cause,
+    runtime: Runtime,
     cleanup: impl Future<Output = ()> + Send + 'static,
 ) {
-    let ticket = frame::ticket();
-    let collector = report::current();
+    let runtime = registry::current_runtime_or(runtime);
     let sentinel = Sentinel {
         manager,
         cause,
-        collector,
+        collector: report::current(),
         armed: true,
     };
+    let job: Job = match frame::before() {
+        None => Box::pin(cleanup),
+        Some(before) => Box::pin(async move {
+            before.wait().await;
+            cleanup.await;
+        }),
+    };
     let detached = Detached {
-        state: State::Running(Box::pin(cleanup)),
-        frame: Frame::default(),
+        state: State::Running(job),
+        frame: Frame::detached(Owed::detached(manager, runtime.clone())),
         sentinel,
-        _ticket: ticket,
+        _ticket: frame::ticket(),
     };
     #[cfg(feature = "tracing")]
     let detached = tracing::Instrument::in_current_span(detached);
-    spawn(Box::pin(detached));
+    spawn(&runtime, Box::pin(detached));
+}
+
+/// Runs clean-up of your own as a detached exit runs: on the runtime, in order, and waited for (rules CAN-3, CAN-4).
+///
+/// It is for a manager that borrows, and still wants to clean up asynchronously when its block is dropped: its
+/// [`abandon`](crate::ScopedAsyncContextManager::abandon) hands an owned piece to this function. The clean-up starts
+/// when the exits that were detached inside of the manager's block are done; the block that encloses it waits for the
+/// clean-up before its own exit; and [`drain`](crate::drain()) waits for it. Called from anywhere else, it belongs to
+/// the block that encloses the call. `name` stands for it in reports and in [`pending_exits`](crate::pending_exits).
+///
+/// When there is no runtime to run it, or the runtime shuts down before it is finished, that is
+/// [reported](crate::report). A panic in it is reported too.
+///
+/// ```
+/// use async_with::{Cause, ScopedAsyncContextManager, async_with, detach, drain};
+/// # use std::convert::Infallible;
+/// # use std::sync::{Arc, PoisonError, RwLock};
+/// # use std::sync::atomic::{AtomicU32, Ordering};
+/// # #[derive(Clone, Default)]
+/// # struct Session(Arc<AtomicU32>);
+/// # impl Session {
+/// #     async fn close(self) {
+/// #         tokio::task::yield_now().await;
+/// #         self.0.fetch_add(1, Ordering::SeqCst);
+/// #     }
+/// # }
+///
+/// /// Uses a buffer of the caller's; its session is closed, however the block ends.
+/// struct Upload<'a> {
+///     buffer: &'a mut Vec<u8>,
+///     session: Session,
+/// }
+///
+/// impl ScopedAsyncContextManager for Upload<'_> {
+///     type Resource = ();
+///     type Error = Infallible;
+///     type Exit = ();
+///
+///     async fn enter(&mut self) -> Result<(), Infallible> {
+///         self.buffer.clear();
+///         Ok(())
+///     }
+///
+///     async fn exit(self, (): (), _cause: Cause) -> Result<(), Infallible> {
+///         self.session.close().await;
+///         Ok(())
+///     }
+///
+///     fn abandon(self, (): ()) {
+///         // The buffer is borrowed and stays behind; the session is owned.
+///         detach("upload session", self.session.close());
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let session = Session::default();
+/// let mut buffer = Vec::new();
+/// let upload = async {
+///     async_with! { Upload { buffer: &mut buffer, session: session.clone() } => {
+///         std::future::pending::<()>().await;
+///     }}
+/// };
+/// tokio::select! {
+///     biased;
+///     () = upload => {}
+///     () = tokio::task::yield_now() => {}
+/// }
+/// drain().await;
+/// # assert_eq!(session.0.load(Ordering::SeqCst), 1);
+/// # }
+/// ```
+pub fn detach(name: &'static str, cleanup: impl Future<Output = ()> + Send + 'static) {
+    detach_exit(name, Cause::Dropped, frame::runtime(), cleanup);
+}
+
+/// A spawner for runtimes other than tokio.
+type Spawner = Box<dyn Fn(Job) + Send + Sync>;
+static SPAWNER: RwLock<Option<Spawner>> = RwLock::new(None);
+
+/// Installs what runs detached exits where there is no tokio runtime: on another executor, or with the feature `tokio`
+/// off. The last one installed counts.
+///
+/// Everything works the same there, but for telling tasks apart: a block in another task that is polled inside a body
+/// counts as enclosed by it (rule CAN-4), because only tokio says which task is running. And
+/// [`drain`](crate::drain()) waits for all blocks of the process that were opened outside of tokio.
+///
+/// ```
+/// # struct Executor;
+/// # impl Executor {
+/// #     fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) -> Executor { Executor }
+/// #     fn detach(self) {}
+/// # }
+/// # let executor = Executor;
+/// async_with::set_spawner(move |cleanup| executor.spawn(cleanup).detach());
+/// ```
+pub fn set_spawner(
+    spawner: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static,
+) {
+    *SPAWNER.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(spawner));
 }
 
 /// Hands the job to a runtime. What cannot be spawned is dropped, and its sentinel reports it.
-fn spawn(job: Job) {
+#[cfg_attr(not(feature = "tokio"), allow(unused_variables))]
+fn spawn(runtime: &Runtime, job: Job) {
     #[cfg(feature = "tokio")]
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+    if let Some(runtime) = runtime {
         runtime.spawn(job);
         return;
     }
-    drop(job);
+    let spawner = SPAWNER.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(spawner) = &*spawner {
+        // A spawner that panics drops the job, which is reported.
+        let _ = catch_unwind(AssertUnwindSafe(|| spawner(job)));
+    }
 }
 
 /// A detached exit. It is polled in a frame of its own, whose children it waits for.

@@ -19,11 +19,18 @@ use std::future::{Future, Pending, pending};
 use std::marker::PhantomData;
 use std::ops::DerefMut;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
 
 pub use async_with_macros::block_inner;
 
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
+use crate::frame::{self, Frame};
+use crate::interrupt::Member;
 use crate::manager::{Managed, Payload, report_of};
+use crate::registry::Owed;
 use crate::report::{Incident, Phase};
 use crate::scope::{How, Stopped};
 use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
@@ -273,6 +280,8 @@ enum Outgoing<R, V, E> {
     Jump(u32),
     Left(R),
     Interrupted(E),
+    /// Nothing: the block waits to be dropped by the one that is interrupted.
+    Cancelled,
     Panicked(Payload),
 }
 
@@ -284,17 +293,11 @@ impl<R, V, E: Debug> Outgoing<R, V, E> {
         phase: Phase,
         cause: Cause,
     ) -> Self {
-        let pending = match &mut self {
-            Outgoing::Panicked(_) => {
-                report_of::<M>(phase, cause, Incident::panic(payload));
-                return self;
-            }
-            Outgoing::Interrupted(error) => Some((Phase::Interrupt, Incident::error(error))),
-            Outgoing::Value(value) => pending_failure(VT::failure(value)),
-            Outgoing::Left(left) => pending_failure(RT::failure(left)),
-            Outgoing::Jump(_) => None,
-        };
-        if let Some((phase, incident)) = pending {
+        if let Outgoing::Panicked(_) = self {
+            report_of::<M>(phase, cause, Incident::panic(payload));
+            return self;
+        }
+        if let Some((phase, incident)) = self.failure::<RT, VT>() {
             report_of::<M>(phase, cause, incident);
         }
         // What it was may panic when it is dropped.
@@ -302,6 +305,16 @@ impl<R, V, E: Debug> Outgoing<R, V, E> {
             report_of::<M>(Phase::Body, cause, Incident::panic(later));
         }
         Outgoing::Panicked(payload)
+    }
+
+    /// The failure in it, for the report.
+    fn failure<RT: Classify<R>, VT: Classify<V>>(&mut self) -> Option<(Phase, Incident)> {
+        match self {
+            Outgoing::Interrupted(error) => Some((Phase::Interrupt, Incident::error(error))),
+            Outgoing::Value(value) => pending_failure(VT::failure(value)),
+            Outgoing::Left(left) => pending_failure(RT::failure(left)),
+            Outgoing::Jump(_) | Outgoing::Cancelled | Outgoing::Panicked(_) => None,
+        }
     }
 }
 
@@ -329,15 +342,20 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     ended: &Ended,
     _: RT,
     _: VT,
-) -> (
+) -> Conclude<
     impl Future<Output = Exited<M::Exit, M::Error>> + use<M, R, V, RT, VT>,
-    Settled<M, R, V, RT, VT>,
-) {
+    M,
+    R,
+    V,
+    RT,
+    VT,
+> {
     let mut outgoing = match (stopped.how, value) {
         (How::Ended, Some(value)) => Outgoing::Value(value),
         (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
         (How::Left(left), _) => Outgoing::Left(left),
         (How::Interrupted(error), _) => Outgoing::Interrupted(error),
+        (How::Cancelled, _) => Outgoing::Cancelled,
         (How::Panicked(payload), _) => Outgoing::Panicked(payload),
     };
     let failure = match &mut outgoing {
@@ -360,7 +378,7 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
             Cause::Failed(error_type)
         }
         None => match &outgoing {
-            Outgoing::Interrupted(_) => Cause::Cancelled,
+            Outgoing::Interrupted(_) | Outgoing::Cancelled => Cause::Cancelled,
             Outgoing::Panicked(_) => Cause::Panicked,
             _ => Cause::Completed,
         },
@@ -369,14 +387,8 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         outgoing = outgoing.panic::<M, RT, VT>(payload, phase, cause);
         cause = Cause::Panicked;
     }
-    (
-        scope.exit(cause),
-        Settled {
-            cause,
-            outgoing,
-            classify: PhantomData,
-        },
-    )
+    let (exit, frame) = scope.exit(cause);
+    Conclude { exit, frame, settled: Some(Settled { cause, outgoing, classify: PhantomData }) }
 }
 
 /// How control leaves the block.
@@ -393,14 +405,60 @@ pub enum Concluded<R, V, E, S> {
     Skipped(S),
 }
 
-/// Brings together how the body ended and how the exit did. Resumes a panic.
-pub fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
+pin_project! {
+    /// Runs the exit, and brings together how it ended and how the body did.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Conclude<X, M: Managed, R, V, RT, VT> {
+        // Dropped first: an exit that goes on elsewhere is entered as owed before this block no longer is.
+        #[pin]
+        exit: X,
+        frame: Frame,
+        settled: Option<Settled<M, R, V, RT, VT>>,
+    }
+}
+
+impl<X, M, R, V, RT, VT> Future for Conclude<X, M, R, V, RT, VT>
+where
+    X: Future<Output = Exited<M::Exit, M::Error>>,
+    M: Managed,
+    RT: Classify<R>,
+    VT: Classify<V>,
+{
+    type Output = Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.settled.is_none() {
+            return Poll::Pending;
+        }
+        if let Some(member) = &this.frame.member {
+            member.exit_polled(cx.waker());
+        }
+        let place = this.frame.owed().and_then(Owed::place);
+        let exited = ready!(frame::exiting(place, || this.exit.poll(cx)));
+        let Some(settled) = this.settled.take() else {
+            return Poll::Pending;
+        };
+        let cancelled = this.frame.member.as_ref().is_some_and(Member::is_cancelled);
+        let left = std::mem::take(this.frame);
+        let concluded = conclude(settled, exited, cancelled);
+        drop(left);
+        match concluded {
+            Some(concluded) => Poll::Ready(concluded),
+            // Parked, until the block that is interrupted drops its body.
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// What leaves the block: nothing, when the block is cancelled from further out. Then a failure cannot be raised any
+/// more, and is reported; a panic goes on.
+fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     settled: Settled<M, R, V, RT, VT>,
     exited: Exited<M::Exit, M::Error>,
-) -> Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped> {
-    let Settled {
-        cause, outgoing, ..
-    } = settled;
+    cancelled: bool,
+) -> Option<Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>> {
+    let Settled { cause, outgoing, .. } = settled;
     let outgoing = match exited {
         Exited::Returned(exit) => {
             let suppressed = match exit.verdict() {
@@ -409,11 +467,14 @@ pub fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
                 Verdict::SuppressPanic => cause != Cause::Completed,
             };
             match exit.skipped() {
-                Some(skipped) if suppressed => return Concluded::Skipped(skipped),
+                Some(_) if suppressed && cancelled => return None,
+                Some(skipped) if suppressed => return Some(Concluded::Skipped(skipped)),
                 _ => outgoing,
             }
         }
-        Exited::Failed(error) if cause == Cause::Completed => return Concluded::Raised(error),
+        Exited::Failed(error) if cause == Cause::Completed && !cancelled => {
+            return Some(Concluded::Raised(error));
+        }
         Exited::Failed(error) => {
             report_of::<M>(Phase::Exit, cause, Incident::error(&error));
             outgoing
@@ -421,11 +482,18 @@ pub fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         Exited::Panicked(payload) => outgoing.panic::<M, RT, VT>(payload, Phase::Exit, cause),
     };
     match outgoing {
-        Outgoing::Value(value) => Concluded::Value(value),
-        Outgoing::Jump(number) => Concluded::Jump(number),
-        Outgoing::Left(left) => Concluded::Left(left),
-        Outgoing::Interrupted(error) => Concluded::Raised(error),
         Outgoing::Panicked(payload) => resume_unwind(payload),
+        mut outgoing if cancelled => {
+            if let Some((phase, incident)) = outgoing.failure::<RT, VT>() {
+                report_of::<M>(phase, cause, incident);
+            }
+            None
+        }
+        Outgoing::Value(value) => Some(Concluded::Value(value)),
+        Outgoing::Jump(number) => Some(Concluded::Jump(number)),
+        Outgoing::Left(left) => Some(Concluded::Left(left)),
+        Outgoing::Interrupted(error) => Some(Concluded::Raised(error)),
+        Outgoing::Cancelled => None,
     }
 }
 

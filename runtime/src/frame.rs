@@ -10,38 +10,115 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use crate::interrupt::{Member, Node};
+use crate::registry::{self, Owed, Place, Runtime};
+
 thread_local! {
-    static CURRENT: Cell<Option<Frame>> = const { Cell::new(None) };
+    static CURRENT: Current = const {
+        Current {
+            frame: Cell::new(None),
+            task: Cell::new(NO_TASK),
+            exiting: Cell::new(None),
+            before: Cell::new(None),
+        }
+    };
 }
 
-/// What a block keeps for the blocks inside it.
-#[derive(Default)]
-pub(crate) struct Frame {
-    children: Option<Arc<Children>>,
+/// What encloses the code that runs on this thread.
+struct Current {
+    frame: Cell<Option<Frame>>,
+    /// The task that polls the frame: another one may be polled inside of it.
+    task: Cell<Task>,
+    /// The block whose exit is polled, in the scope of the frame.
+    exiting: Cell<Option<Exiting>>,
+    /// What the clean-up that is handed over by an `abandon` comes after.
+    before: Cell<Option<Arc<Children>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Exiting {
+    place: Option<Place>,
     task: Task,
 }
 
 /// The task that polls, as far as the runtime can tell.
 #[cfg(feature = "tokio")]
 type Task = Option<tokio::task::Id>;
+#[cfg(feature = "tokio")]
+const NO_TASK: Task = None;
 #[cfg(not(feature = "tokio"))]
 type Task = ();
+#[cfg(not(feature = "tokio"))]
+const NO_TASK: Task = ();
 
 fn current_task() -> Task {
     #[cfg(feature = "tokio")]
     return tokio::task::try_id();
 }
 
+/// Looks at what is current. A thread that is being torn down has nothing: whatever is dropped there is a root.
+fn with<T>(look: impl FnOnce(&Current) -> Option<T>) -> Option<T> {
+    CURRENT.try_with(look).ok().flatten()
+}
+
+impl Current {
+    /// Looks at the frame, if it belongs to the task that is running.
+    fn frame<T>(&self, look: impl FnOnce(&mut Frame) -> Option<T>) -> Option<T> {
+        let mut frame = self.frame.take()?;
+        let found = if self.task.get() == current_task() {
+            look(&mut frame)
+        } else {
+            None
+        };
+        self.frame.set(Some(frame));
+        found
+    }
+}
+
+/// What a block keeps for the blocks inside it.
+#[derive(Default)]
+pub(crate) struct Frame {
+    children: Option<Arc<Children>>,
+    /// The block's entry among the exits that are owed.
+    owed: Option<Owed>,
+    /// Set under a manager that may interrupt.
+    pub(crate) member: Option<Member>,
+}
+
 impl Frame {
+    /// The frame of a detached exit.
+    pub(crate) fn detached(owed: Owed) -> Self {
+        Self {
+            owed: Some(owed),
+            ..Self::default()
+        }
+    }
+
+    /// Takes note that the block's exit is owed from now on.
+    pub(crate) fn arm(&mut self, manager: &'static str) {
+        self.owed = Some(Owed::by_block(manager));
+    }
+
+    pub(crate) fn owed(&self) -> Option<&Owed> {
+        self.owed.as_ref()
+    }
+
     /// Makes this the current frame until the guard is dropped, also when that is during a panic.
     pub(crate) fn enter(&mut self) -> Entered<'_> {
-        self.task = current_task();
-        let inner = mem::take(self);
-        // A thread that is being torn down has no current frame: whatever is dropped there is a root.
-        let outer = CURRENT
-            .try_with(|current| current.replace(Some(inner)))
-            .unwrap_or_default();
-        Entered { frame: self, outer }
+        let task = current_task();
+        let frame = mem::take(self);
+        let outer = with(|current| {
+            Some(Outer {
+                frame: current.frame.replace(Some(frame)),
+                task: current.task.replace(task),
+                exiting: current.exiting.take(),
+            })
+        });
+        Entered {
+            frame: self,
+            task,
+            outer,
+        }
     }
 
     /// The clean-up that was detached inside this block, if there was any.
@@ -53,32 +130,105 @@ impl Frame {
 /// A frame that is current; undone on drop.
 pub(crate) struct Entered<'a> {
     frame: &'a mut Frame,
-    outer: Option<Frame>,
+    task: Task,
+    outer: Option<Outer>,
+}
+
+/// What was current before.
+struct Outer {
+    frame: Option<Frame>,
+    task: Task,
+    exiting: Option<Exiting>,
+}
+
+impl Entered<'_> {
+    /// The node of the block outside, which this one is to follow.
+    pub(crate) fn enclosing_node(&self) -> Option<Node> {
+        let Outer {
+            frame,
+            task,
+            exiting,
+        } = self.outer.as_ref()?;
+        let member = frame.as_ref()?.member.as_ref()?;
+        // Clean-up is not interrupted.
+        (*task == self.task && exiting.is_none()).then(|| member.node())
+    }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        let outer = self.outer.take();
-        if let Ok(Some(inner)) = CURRENT.try_with(|current| current.replace(outer)) {
-            *self.frame = inner;
-        }
+        let Some(Outer {
+            frame,
+            task,
+            exiting,
+        }) = self.outer.take()
+        else {
+            return;
+        };
+        let inner = with(|current| {
+            current.task.set(task);
+            current.exiting.set(exiting);
+            current.frame.replace(frame)
+        });
+        *self.frame = inner.unwrap_or_default();
     }
 }
 
 /// A ticket of the block that encloses the running code in the same task, if there is one.
 pub(crate) fn ticket() -> Option<Ticket> {
-    let with = |current: &Cell<Option<Frame>>| {
-        let mut frame = current.take();
-        let ticket = match &mut frame {
-            Some(frame) if frame.task == current_task() => {
-                Some(frame.children.get_or_insert_default().ticket())
-            }
-            _ => None,
-        };
-        current.set(frame);
-        ticket
+    with(|current| current.frame(|frame| Some(frame.children.get_or_insert_default().ticket())))
+}
+
+/// The innermost block that encloses the running code in the same task.
+pub(crate) fn enclosing() -> Option<Place> {
+    with(|current| match current.exiting.get() {
+        Some(Exiting { place, task }) if task == current_task() => place,
+        _ => current.frame(|frame| frame.owed.as_ref()?.place()),
+    })
+}
+
+/// The runtime of the blocks that enclose the running code.
+pub(crate) fn runtime() -> Runtime {
+    registry::runtime_of(enclosing())
+}
+
+/// What clean-up that is detached now has to wait for.
+pub(crate) fn before() -> Option<Arc<Children>> {
+    with(|current| {
+        let before = current.before.take();
+        current.before.set(before.clone());
+        before
+    })
+}
+
+/// Runs part of the exit of a block, in the scope of the enclosing one.
+pub(crate) fn exiting<T>(place: Option<Place>, run: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Exiting>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let outer = self.0;
+            with(|current| Some(current.exiting.set(outer)));
+        }
+    }
+    let exiting = Exiting {
+        place,
+        task: current_task(),
     };
-    CURRENT.try_with(with).ok().flatten()
+    let _restore = Restore(with(|current| current.exiting.replace(Some(exiting))));
+    run()
+}
+
+/// Runs an `abandon`: what it detaches waits for the children of its block.
+pub(crate) fn abandoning<T>(children: Option<Arc<Children>>, run: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Arc<Children>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let outer = self.0.take();
+            with(|current| Some(current.before.set(outer)));
+        }
+    }
+    let _restore = Restore(with(|current| current.before.replace(children)));
+    run()
 }
 
 /// Clean-up that runs on its own, and that a block waits for before its own exit.
@@ -88,7 +238,7 @@ pub struct Children(Mutex<State>);
 #[derive(Default)]
 struct State {
     live: usize,
-    waiter: Option<Waker>,
+    waiters: Vec<Waker>,
     /// The set that these children were passed on to, when their own block could not wait for them.
     heir: Option<Ticket>,
 }
@@ -110,7 +260,8 @@ impl Children {
             if state.live == 0 {
                 return Poll::Ready(());
             }
-            state.waiter = Some(cx.waker().clone());
+            state.waiters.retain(|waiter| !waiter.will_wake(cx.waker()));
+            state.waiters.push(cx.waker().clone());
             Poll::Pending
         })
         .await;
@@ -134,12 +285,10 @@ impl Drop for Ticket {
         let mut state = self.0.lock();
         state.live -= 1;
         if state.live == 0 {
-            let (waiter, heir) = (state.waiter.take(), state.heir.take());
+            let (waiters, heir) = (mem::take(&mut state.waiters), state.heir.take());
             drop(state);
             drop(heir);
-            if let Some(waiter) = waiter {
-                waiter.wake();
-            }
+            waiters.into_iter().for_each(Waker::wake);
         }
     }
 }

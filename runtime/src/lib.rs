@@ -6,13 +6,19 @@ mod detach;
 #[cfg_attr(doc, doc(hidden))]
 pub mod expansion;
 mod frame;
+mod interrupt;
 mod manager;
 mod protocol;
+mod registry;
 pub mod report;
 mod scope;
 
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
+pub use detach::{detach, set_spawner};
 pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
+#[cfg(feature = "tokio")]
+pub use registry::drain_timeout;
+pub use registry::{PendingExit, drain, pending_exits};
 
 /// The block.
 #[macro_export]

@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::detach::{detach, drop_caught};
-use crate::frame::Children;
+use crate::detach::{detach_exit, drop_caught};
+use crate::frame::{self, Children};
+use crate::registry::Runtime;
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
 
@@ -42,7 +43,7 @@ pub trait Managed: Sized {
         children: Option<Arc<Children>>,
     ) -> impl Future<Output = Exited<Self::Exit, Self::Error>>;
     /// The block was dropped in its body.
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>);
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, runtime: Runtime);
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
     fn interrupt(&self, resource: &Self::Resource)
     -> impl Future<Output = Self::Error> + use<Self>;
@@ -89,11 +90,12 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         }
     }
 
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>) {
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, runtime: Runtime) {
         let exit = exit(self.0, resource, Cause::Dropped, children);
-        detach(
+        detach_exit(
             Self::name(),
             Cause::Dropped,
+            runtime,
             finish(Self::name(), Cause::Dropped, exit),
         );
     }
@@ -220,7 +222,7 @@ where
     fn drop(&mut self) {
         if let Some(exit) = self.exit.take() {
             let Self { manager, cause, .. } = *self;
-            detach(manager, cause, finish(manager, cause, exit));
+            detach_exit(manager, cause, frame::runtime(), finish(manager, cause, exit));
         }
     }
 }
@@ -261,9 +263,13 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         }
     }
 
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>) {
-        drop(children.map(PassOn));
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.0.abandon(resource))) {
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, runtime: Runtime) {
+        let _ = runtime;
+        let passed_on = children.clone().map(PassOn);
+        let abandon = || frame::abandoning(children, || self.0.abandon(resource));
+        let abandoned = catch_unwind(AssertUnwindSafe(abandon));
+        drop(passed_on);
+        if let Err(payload) = abandoned {
             let incident = Incident::panic(payload);
             report_of::<Self>(Phase::Abandon, Cause::Dropped, incident);
         }

@@ -1,16 +1,19 @@
 //! One level of a block while it is open: manager, resource and frame, and the driver that polls the body.
 
 use std::future::Future;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
 use crate::Cause;
 use crate::frame::Frame;
-use crate::manager::{Managed, Payload};
+use crate::interrupt::{Member, Unseen};
+use crate::registry::Owed;
+use crate::manager::{Exited, Managed, Payload};
 
 /// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
 pub struct Scope<M: Managed> {
@@ -30,14 +33,13 @@ impl<M: Managed> Scope<M> {
 
     /// Awaits the enter, and arms the exit in the very poll in which it succeeds (rule CAN-8).
     pub fn enter(&mut self) -> impl Future<Output = Result<(), M::Error>> {
-        let Self {
-            manager, resource, ..
-        } = self;
+        let Self { manager, resource, frame } = self;
         // `manager` is there until the scope is taken apart, and that consumes it.
         let enter = manager.as_mut().map(M::enter);
         async move {
             if let Some(enter) = enter {
                 *resource = Some(enter.await?);
+                frame.arm(M::name());
             }
             Ok(())
         }
@@ -72,22 +74,27 @@ impl<M: Managed> Scope<M> {
         self.manager.as_mut().zip(self.resource.as_mut())
     }
 
-    /// The future of the exit; nothing is owed afterwards but that future.
+    /// The future of the exit, which owes what the scope owed, and the frame.
     pub(crate) fn exit(
         mut self,
         cause: Cause,
-    ) -> impl Future<Output = crate::manager::Exited<M::Exit, M::Error>> {
+    ) -> (
+        impl Future<Output = Exited<M::Exit, M::Error>> + use<M>,
+        Frame,
+    ) {
         let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) else {
             unreachable!("a block is entered before it is exited")
         };
-        manager.exit(resource, cause, self.frame.take_children())
+        let exit = manager.exit(resource, cause, self.frame.take_children());
+        (exit, mem::take(&mut self.frame))
     }
 }
 
 impl<M: Managed> Drop for Scope<M> {
     fn drop(&mut self) {
         if let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) {
-            manager.abandon(resource, self.frame.take_children());
+            let runtime = self.frame.owed().map(Owed::runtime).unwrap_or_default();
+            manager.abandon(resource, self.frame.take_children(), runtime);
         }
     }
 }
@@ -108,15 +115,23 @@ pin_project! {
     }
 }
 
+impl<I> Interrupt<I> {
+    /// Whether it can ever fire: what `interrupt` returns by default has no state, unlike anything that waits.
+    const MAY_FIRE: bool = size_of::<I>() > 0;
+}
+
 impl<I: Future> Interrupt<I> {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<Poll<I::Output>, Payload> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<I::Output, Payload>> {
         match self.project() {
             InterruptProjection::Future { future } => {
-                catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
+                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                    Ok(polled) => polled.map(Ok),
+                    Err(payload) => Poll::Ready(Err(payload)),
+                }
             }
             InterruptProjection::Panicked { payload } => match payload.take() {
-                Some(payload) => Err(*payload),
-                None => Ok(Poll::Pending),
+                Some(payload) => Poll::Ready(Err(*payload)),
+                None => Poll::Pending,
             },
         }
     }
@@ -165,6 +180,8 @@ pub(crate) enum How<R, E> {
     /// `return` or `?`.
     Left(R),
     Interrupted(E),
+    /// A manager further out interrupted.
+    Cancelled,
     Panicked(Payload),
 }
 
@@ -184,6 +201,7 @@ where
         parts,
         ended,
         interrupt,
+        fired: None,
         body: Some(body),
     }
 }
@@ -195,6 +213,7 @@ pin_project! {
         ended: &'a Ended,
         #[pin]
         interrupt: Interrupt<I>,
+        fired: Option<M::Error>,
         #[pin]
         body: Option<F>,
     }
@@ -223,26 +242,87 @@ where
         let Some(body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let polled = {
-            let Parts { manager, frame } = &mut *this.parts;
-            let _inside = frame.enter();
-            catch_unwind(AssertUnwindSafe(|| {
-                let _guard = manager.around_poll();
-                body.poll(cx)
-            }))
-        };
-        let how = match polled {
-            Ok(Poll::Ready(left)) => How::Left(left),
-            Ok(Poll::Pending) if !this.ended.is_running() => How::Ended,
-            Ok(Poll::Pending) => match this.interrupt.poll(cx) {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(error)) => How::Interrupted(error),
-                Err(payload) => How::Panicked(payload),
-            },
-            Err(payload) => How::Panicked(payload),
+        let Parts { manager, frame } = &mut *this.parts;
+        let is_member = Interrupt::<I>::MAY_FIRE || frame.member.is_some();
+        let entered = frame.enter();
+        let enclosing = entered.enclosing_node();
+        let how = if is_member || enclosing.is_some() {
+            drop(entered);
+            let member = frame.member.get_or_insert_with(Member::new);
+            member.polled(enclosing, cx.waker());
+            let told = member.is_fired() || member.is_cancelled();
+            let unseen = if told {
+                member.wake_unseen()
+            } else {
+                Unseen::None
+            };
+            let polled = if told && member.is_alone() {
+                None
+            } else {
+                let _inside = frame.enter();
+                poll_body(&**manager, body, this.ended, cx)
+            };
+            let Some(member) = &frame.member else {
+                return Poll::Pending;
+            };
+            match polled {
+                Some(how) => how,
+                None if told => {
+                    if matches!(unseen, Unseen::LookAgain) {
+                        cx.waker().wake_by_ref();
+                    }
+                    if !member.is_alone() && !matches!(unseen, Unseen::GivenUp) {
+                        return Poll::Pending;
+                    }
+                    match this.fired.take() {
+                        Some(error) if !member.is_cancelled() => How::Interrupted(error),
+                        _ => How::Cancelled,
+                    }
+                }
+                None => match ready!(this.interrupt.poll(cx)) {
+                    Ok(error) => {
+                        // A manager further out may interrupt in this very poll, and is then the one to raise: that is
+                        // known in the next.
+                        *this.fired = Some(error);
+                        member.fire();
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Err(payload) => How::Panicked(payload),
+                },
+            }
+        } else {
+            let polled = poll_body(&**manager, body, this.ended, cx);
+            drop(entered);
+            match polled {
+                Some(how) => how,
+                None => match ready!(this.interrupt.poll(cx)) {
+                    Ok(error) => How::Interrupted(error),
+                    Err(payload) => How::Panicked(payload),
+                },
+            }
         };
         let late = drop_body(this.parts, this.body);
         Poll::Ready(Stopped { how, late })
+    }
+}
+
+/// Polls the body with the guard. Returns how it stopped, if it did.
+fn poll_body<M: Managed, F: Future>(
+    manager: &M,
+    body: Pin<&mut F>,
+    ended: &Ended,
+    cx: &mut Context<'_>,
+) -> Option<How<F::Output, M::Error>> {
+    let poll = || {
+        let _guard = manager.around_poll();
+        body.poll(cx)
+    };
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Poll::Ready(left)) => Some(How::Left(left)),
+        Ok(Poll::Pending) if !ended.is_running() => Some(How::Ended),
+        Ok(Poll::Pending) => None,
+        Err(payload) => Some(How::Panicked(payload)),
     }
 }
 

@@ -10,6 +10,7 @@
 mod attribute;
 mod cancellation;
 mod errors;
+mod examples;
 mod exit;
 mod flow;
 mod order;

@@ -14,7 +14,7 @@ use async_with_benches::{FORMS, Form, Kind};
 use crate::aims::Aims;
 
 const FUNCTIONS: usize = 300;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 3;
 
 /// What both crates begin with.
 const PRELUDE: &str = "\

@@ -10,5 +10,3 @@ async fn first(db: &Database) {
         }
     }};
 }
-
-fn main() {}

@@ -11,5 +11,3 @@ async fn transfer(db: &Database) {
     };
     transfer().await;
 }
-
-fn main() {}

@@ -13,5 +13,3 @@ async fn transfer(db: &Database) {
 async fn deposit(db: &Database) {
     session.changed += 1;
 }
-
-fn main() {}

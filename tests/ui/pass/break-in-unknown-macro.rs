@@ -18,5 +18,3 @@ async fn transfer(db: &Database) {
         }};
     }
 }
-
-fn main() {}

@@ -11,5 +11,3 @@ async fn transfer(db: &Database) {
         println!("in a session");
     }};
 }
-
-fn main() {}

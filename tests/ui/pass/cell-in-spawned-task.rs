@@ -14,5 +14,3 @@ async fn transfer(db: Database, counter: Cell<u64>) {
         }};
     });
 }
-
-fn main() {}

@@ -15,5 +15,3 @@ async fn transfer(db: &Database, amount: u64) -> Result<(), &'static str> {
 fn check(amount: u64, limit: u64) -> Result<(), Refused> {
     if amount > limit { Err(Refused) } else { Ok(()) }
 }
-
-fn main() {}

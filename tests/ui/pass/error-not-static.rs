@@ -11,5 +11,3 @@ async fn transfer(db: &Database, account: &str) -> Result<(), String> {
     }};
     Ok(())
 }
-
-fn main() {}

@@ -15,5 +15,3 @@ impl From<DatabaseError> for Refused {
 async fn transfer(db: &Database) -> Result<u64, Refused> {
     Ok(async_with! { db.begin() as tx => { tx.changed } })
 }
-
-fn main() {}

@@ -28,5 +28,3 @@ impl AsyncContextManager for Lease {
         }
     }
 }
-
-fn main() {}

@@ -10,5 +10,3 @@ async fn transfer(db: Database) {
         }};
     });
 }
-
-fn main() {}

@@ -10,5 +10,3 @@ async fn balance(db: &Database) {
         println!("{name}: {balance}");
     }};
 }
-
-fn main() {}

@@ -11,5 +11,3 @@ async fn deposit(db: &Database, balance: &Mutex<u64>) {
         *balance += session.changed;
     }};
 }
-
-fn main() {}

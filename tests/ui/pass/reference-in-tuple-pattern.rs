@@ -8,5 +8,3 @@ async fn balance(db: &Database) {
         println!("{name}: {}", *balance);
     }};
 }
-
-fn main() {}

@@ -6,5 +6,3 @@ use async_with_tests::database::Database;
 async fn name(db: &Database) -> String {
     async_with! { db.rows::<String>() as name => { name.clone() } }
 }
-
-fn main() {}

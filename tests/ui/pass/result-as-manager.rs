@@ -9,5 +9,3 @@ async fn transfer(db: &Database) -> Result<(), DatabaseError> {
     }};
     Ok(())
 }
-
-fn main() {}

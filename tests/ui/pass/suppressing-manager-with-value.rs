@@ -10,5 +10,3 @@ async fn count(db: &Database) -> u64 {
     }};
     changed
 }
-
-fn main() {}

@@ -26,5 +26,3 @@ async fn read(number: u32) {
         println!("{length}");
     }};
 }
-
-fn main() {}

@@ -7,5 +7,3 @@ async fn count(db: &Database) -> u64 {
     let changed = async_with! { db.session() as session => { session.changed } };
     changed
 }
-
-fn main() {}

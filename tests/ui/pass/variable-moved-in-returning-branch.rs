@@ -12,5 +12,3 @@ async fn transfer(db: &Database, account: String) -> Option<String> {
     }};
     account.map(|account| account + " is untouched")
 }
-
-fn main() {}

@@ -1,0 +1,164 @@
+//! Cooperative interruption (rule CAN-6): which blocks are open inside of one that a manager interrupts.
+//!
+//! Only blocks under a manager that may interrupt are members. When it does, every member inside is told and woken; each
+//! drops its body once no member is left inside of it, and leaves when its exit is done. The interrupting block goes on
+//! when all have left.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+
+/// How often a member that was told is woken without being polled, before nobody is thought to poll it any more. Waking
+/// reaches the futures of a `FuturesUnordered` with the next poll; the others are in case of such a set in another.
+const ROUNDS: u8 = 4;
+
+/// One block, to those inside it.
+#[derive(Clone)]
+pub(crate) struct Node(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    parent: Option<Node>,
+    inside: Vec<Weak<Shared>>,
+    waker: Option<Waker>,
+    /// The block's own manager interrupts it.
+    fired: bool,
+    /// A manager further out interrupts it.
+    cancelled: bool,
+    /// It was polled since it was told.
+    seen: bool,
+    rounds: u8,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inside(&self) -> Vec<Arc<Shared>> {
+        self.lock().inside.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Tells this block and those inside it.
+    fn cancel(&self) {
+        let waker = {
+            let mut state = self.lock();
+            state.cancelled = true;
+            state.seen = false;
+            state.waker.clone()
+        };
+        self.inside().iter().for_each(|inner| inner.cancel());
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A block's membership, from the first poll of its body to the end of its exit.
+pub(crate) struct Member(Arc<Shared>);
+
+impl Member {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        Node(Arc::clone(&self.0))
+    }
+
+    /// Takes note of a poll, and of who encloses the block now: a future may move between polls.
+    pub(crate) fn polled(&self, enclosing: Option<Node>, waker: &Waker) {
+        self.exit_polled(waker);
+        let mut state = self.0.lock();
+        let address = |node: &Option<Node>| node.as_ref().map(|node| Arc::as_ptr(&node.0));
+        if address(&state.parent) == address(&enclosing) {
+            return;
+        }
+        let left = std::mem::replace(&mut state.parent, enclosing.clone());
+        drop(state);
+        self.leave(left);
+        if let Some(Node(parent)) = enclosing {
+            let interrupted = {
+                let mut state = parent.lock();
+                state.inside.push(Arc::downgrade(&self.0));
+                state.fired || state.cancelled
+            };
+            if interrupted {
+                let mut state = self.0.lock();
+                state.cancelled = true;
+                state.seen = true;
+            }
+        }
+    }
+
+    /// Takes note of a poll of the exit.
+    pub(crate) fn exit_polled(&self, waker: &Waker) {
+        let mut state = self.0.lock();
+        state.seen = true;
+        if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+    }
+
+    fn leave(&self, parent: Option<Node>) {
+        let Some(Node(parent)) = parent else { return };
+        let waker = {
+            let mut state = parent.lock();
+            let own = Arc::as_ptr(&self.0);
+            state.inside.retain(|inner| inner.as_ptr() != own);
+            // It may wait for the last one to leave.
+            if state.fired || state.cancelled { state.waker.clone() } else { None }
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// The block's own manager interrupts.
+    pub(crate) fn fire(&self) {
+        self.0.lock().fired = true;
+        self.0.inside().iter().for_each(|inner| inner.cancel());
+    }
+
+    pub(crate) fn is_fired(&self) -> bool {
+        self.0.lock().fired
+    }
+
+    /// Whether a manager further out interrupts.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.lock().cancelled
+    }
+
+    /// Whether no block is open inside.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.0.lock().inside.iter().all(|inner| inner.strong_count() == 0)
+    }
+
+    /// Wakes those inside who were told and not polled since. Returns whether to look again.
+    pub(crate) fn wake_unseen(&self) -> Unseen {
+        let unseen: Vec<_> = self.0.inside().into_iter().filter(|inner| !inner.lock().seen).collect();
+        if unseen.is_empty() {
+            return Unseen::None;
+        }
+        for inner in &unseen {
+            let waker = inner.lock().waker.clone();
+            waker.into_iter().for_each(Waker::wake);
+        }
+        let mut state = self.0.lock();
+        state.rounds += 1;
+        if state.rounds < ROUNDS { Unseen::LookAgain } else { Unseen::GivenUp }
+    }
+}
+
+/// Those that were told of an interruption, and not polled since.
+pub(crate) enum Unseen {
+    None,
+    LookAgain,
+    /// Nobody polls them any more.
+    GivenUp,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let parent = self.0.lock().parent.take();
+        self.leave(parent);
+    }
+}

@@ -1,0 +1,350 @@
+//! Which exits are owed: those of blocks that are open, and those that were detached (rule CAN-5).
+//!
+//! Every block passes here twice, so it has to be cheap: the table is in parts, each thread writes to its own, and the
+//! first entries of each lie in place, so that a block makes no allocation.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use crate::frame;
+
+const SHARDS: usize = 32;
+const IN_PLACE: usize = 32;
+
+static TABLE: [Mutex<Shard>; SHARDS] = [const { Mutex::new(Shard::NEW) }; SHARDS];
+
+/// Those who wait for the table to change. The count is read on every removal; the list is locked only if there are any.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+static WAITERS: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
+
+/// The runtime that an exit belongs to.
+#[cfg(feature = "tokio")]
+pub(crate) type Runtime = Option<tokio::runtime::Handle>;
+#[cfg(not(feature = "tokio"))]
+pub(crate) type Runtime = ();
+
+fn current_runtime() -> Runtime {
+    #[cfg(feature = "tokio")]
+    return tokio::runtime::Handle::try_current().ok();
+}
+
+/// The runtime of the running code, or else this one.
+pub(crate) fn current_runtime_or(other: Runtime) -> Runtime {
+    #[cfg(feature = "tokio")]
+    return current_runtime().or(other);
+    #[cfg(not(feature = "tokio"))]
+    return other;
+}
+
+#[cfg(feature = "tokio")]
+fn same(one: &Runtime, other: &Runtime) -> bool {
+    one.as_ref().map(tokio::runtime::Handle::id) == other.as_ref().map(tokio::runtime::Handle::id)
+}
+#[cfg(not(feature = "tokio"))]
+fn same((): &Runtime, (): &Runtime) -> bool {
+    true
+}
+
+struct Entry {
+    manager: &'static str,
+    since: Instant,
+    detached: bool,
+    parent: Option<Place>,
+    runtime: Runtime,
+}
+
+/// Where an entry is, and the how-manieth of its slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    at: u32,
+    generation: NonZeroU32,
+}
+
+struct Slot {
+    generation: NonZeroU32,
+    entry: Option<Entry>,
+}
+
+impl Slot {
+    const NEW: Self = Self { generation: NonZeroU32::MIN, entry: None };
+}
+
+struct Shard {
+    in_place: [Slot; IN_PLACE],
+    more: Vec<Slot>,
+    /// Free slots of `in_place`, one bit each.
+    free: u32,
+    free_more: Vec<u32>,
+}
+
+impl Shard {
+    const NEW: Self = Self {
+        in_place: [const { Slot::NEW }; IN_PLACE],
+        more: Vec::new(),
+        free: u32::MAX,
+        free_more: Vec::new(),
+    };
+
+    fn take_free(&mut self) -> usize {
+        if self.free != 0 {
+            let at = self.free.trailing_zeros();
+            self.free &= !(1 << at);
+            return at as usize;
+        }
+        if let Some(at) = self.free_more.pop() {
+            return at as usize;
+        }
+        self.more.push(Slot::NEW);
+        IN_PLACE + self.more.len() - 1
+    }
+
+    fn give_back(&mut self, at: usize) {
+        if at < IN_PLACE {
+            self.free |= 1 << at;
+        } else {
+            self.free_more.extend(u32::try_from(at));
+        }
+    }
+
+    fn slot(&mut self, at: usize) -> &mut Slot {
+        if at < IN_PLACE { &mut self.in_place[at] } else { &mut self.more[at - IN_PLACE] }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (usize, &Slot, &Entry)> {
+        let slots = self.in_place.iter().chain(&self.more).enumerate();
+        slots.filter_map(|(at, slot)| Some((at, slot, slot.entry.as_ref()?)))
+    }
+}
+
+fn lock(shard: usize) -> MutexGuard<'static, Shard> {
+    TABLE[shard].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The shard of this thread.
+fn own_shard() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    let own = |own: &Cell<usize>| {
+        if own.get() == usize::MAX {
+            own.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+        }
+        own.get()
+    };
+    OWN.try_with(own).unwrap_or(0)
+}
+
+impl Place {
+    fn new(shard: usize, at: usize, generation: NonZeroU32) -> Option<Self> {
+        let at = u32::try_from(at * SHARDS + shard).ok()?;
+        Some(Self { at, generation })
+    }
+
+    fn shard(self) -> usize {
+        self.at as usize % SHARDS
+    }
+
+    fn slot(self) -> usize {
+        self.at as usize / SHARDS
+    }
+
+    /// Looks at the entry, if it is still there.
+    fn with<T>(self, look: impl FnOnce(&Entry) -> T) -> Option<T> {
+        let mut shard = lock(self.shard());
+        let slot = shard.slot(self.slot());
+        let entry = slot.entry.as_ref().filter(|_| slot.generation == self.generation)?;
+        Some(look(entry))
+    }
+}
+
+/// An exit that is owed, until this is dropped.
+pub(crate) struct Owed(Option<Place>);
+
+impl Owed {
+    /// Enters the block that the running code has just opened.
+    pub(crate) fn by_block(manager: &'static str) -> Self {
+        let parent = frame::enclosing();
+        // Only the outermost block of a task asks for the runtime: tasks would contend for its reference count.
+        let runtime = match parent {
+            None => current_runtime(),
+            Some(_) => Runtime::default(),
+        };
+        Self::insert(Entry { manager, since: Instant::now(), detached: false, parent, runtime })
+    }
+
+    /// Enters an exit that was detached, on behalf of the block in `from`.
+    pub(crate) fn detached(manager: &'static str, runtime: Runtime) -> Self {
+        Self::insert(Entry {
+            manager,
+            since: Instant::now(),
+            detached: true,
+            parent: None,
+            runtime,
+        })
+    }
+
+    fn insert(entry: Entry) -> Self {
+        let number = own_shard();
+        let mut shard = lock(number);
+        let at = shard.take_free();
+        let slot = shard.slot(at);
+        slot.entry = Some(entry);
+        Self(Place::new(number, at, slot.generation))
+    }
+
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.0
+    }
+
+    /// The runtime that the block was opened on, as the outermost block of its task knows it.
+    pub(crate) fn runtime(&self) -> Runtime {
+        runtime_of(self.0)
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        let Some(place) = self.0 else { return };
+        let entry = {
+            let mut shard = lock(place.shard());
+            let slot = shard.slot(place.slot());
+            let entry = slot.entry.take();
+            slot.generation = slot.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+            shard.give_back(place.slot());
+            entry
+        };
+        drop(entry);
+        if WAITING.load(Ordering::SeqCst) > 0 {
+            let waiters = std::mem::take(&mut *WAITERS.lock().unwrap_or_else(PoisonError::into_inner));
+            waiters.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+pub(crate) fn runtime_of(mut place: Option<Place>) -> Runtime {
+    while let Some(here) = place {
+        let (parent, runtime) = here.with(|entry| (entry.parent, entry.runtime.clone())).unwrap_or_default();
+        match parent {
+            Some(parent) => place = Some(parent),
+            None => return runtime,
+        }
+    }
+    Runtime::default()
+}
+
+/// An exit that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PendingExit {
+    /// The type of the manager, as [`std::any::type_name`] gives it, or the name given to [`detach`](crate::detach()).
+    pub manager: &'static str,
+    /// Since when the block is open, or the exit detached.
+    pub since: Instant,
+    /// Whether the exit was detached from its block; if not, the block is still open.
+    pub detached: bool,
+}
+
+/// The exits that are owed on a runtime, but for those of these blocks.
+fn owed(runtime: &Runtime, except: &[Place]) -> Vec<PendingExit> {
+    let mut found = Vec::new();
+    for number in 0..SHARDS {
+        let entries: Vec<_> = lock(number)
+            .entries()
+            .filter_map(|(at, slot, entry)| {
+                let place = Place::new(number, at, slot.generation)?;
+                let Entry { manager, since, detached, parent, ref runtime } = *entry;
+                let pending = PendingExit { manager, since, detached };
+                Some((place, pending, parent, runtime.clone()))
+            })
+            .collect();
+        for (place, pending, parent, own) in entries {
+            let own = if parent.is_some() { runtime_of(Some(place)) } else { own };
+            if same(runtime, &own) && !except.contains(&place) {
+                found.push(pending);
+            }
+        }
+    }
+    found.sort_by_key(|pending| pending.since);
+    found
+}
+
+/// The blocks that enclose the running code, from the inside outwards.
+fn enclosing() -> Vec<Place> {
+    std::iter::successors(frame::enclosing(), |place| place.with(|entry| entry.parent)?).collect()
+}
+
+/// The exits that are owed on this runtime, oldest first: those of open blocks, also of the ones that enclose the
+/// caller, and detached ones (rule CAN-5).
+///
+/// Outside of a runtime, and on executors other than tokio, it lists those of all blocks that were opened there.
+///
+/// ```
+/// # use async_with::{async_with, nullcontext, pending_exits};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// async_with! { nullcontext(5) => {
+///     assert_eq!(pending_exits().len(), 1);
+/// }}
+/// assert!(pending_exits().is_empty());
+/// # }
+/// ```
+#[must_use]
+pub fn pending_exits() -> Vec<PendingExit> {
+    owed(&current_runtime(), &[])
+}
+
+/// Waits until no exit of this runtime is owed any more: no detached one, and none of a block that is open, but for the
+/// blocks that enclose the caller (rule CAN-5).
+///
+/// Called at the end of `main`, after the tasks were told to end or were aborted, it makes a service shut down without
+/// losing an exit; right after `abort()` it misses nothing, because a block is counted from its enter on. It counts per
+/// runtime: programs with several, and tests in parallel, do not wait for each other. A block that never ends makes it
+/// wait for ever: see [`drain_timeout`] and [`pending_exits`].
+///
+/// # Cancel safety
+///
+/// It can be dropped and called again; nothing is lost.
+pub async fn drain() {
+    struct Waiting;
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            WAITING.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    WAITING.fetch_add(1, Ordering::SeqCst);
+    let _waiting = Waiting;
+    let runtime = current_runtime();
+    poll_fn(|cx| {
+        // First the waker, then the look: a removal in between wakes.
+        WAITERS.lock().unwrap_or_else(PoisonError::into_inner).push(cx.waker().clone());
+        if owed(&runtime, &enclosing()).is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Like [`drain`], for so long at most.
+///
+/// # Errors
+///
+/// What is still owed when the time is over.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with timers.
+///
+/// # Cancel safety
+///
+/// As [`drain`].
+#[cfg(feature = "tokio")]
+pub async fn drain_timeout(duration: std::time::Duration) -> Result<(), Vec<PendingExit>> {
+    match tokio::time::timeout(duration, drain()).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(owed(&current_runtime(), &enclosing())),
+    }
+}

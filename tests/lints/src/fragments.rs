@@ -1,0 +1,94 @@
+//! Blocks that a user's own macros write.
+
+use async_with::async_with;
+
+use crate::managers::{Open, Problem, Suppressing};
+
+macro_rules! with_expr {
+    ($manager:expr, $name:ident, $value:expr) => {
+        async_with! { $manager as $name => { $value } }
+    };
+}
+
+macro_rules! with_block {
+    ($manager:expr, $name:pat, $body:block) => {
+        async_with! { $manager as $name => { $body } }
+    };
+    ($manager:expr, $name:pat, $body:block, $otherwise:block) => {
+        async_with! { $manager as $name => { $body } else { $otherwise } }
+    };
+}
+
+macro_rules! with_inner_block {
+    ($manager:expr, $name:ident, $body:block) => {
+        async_with! { $manager as $name => { $body } }
+    };
+}
+
+macro_rules! with_tokens {
+    ($($manager:expr => $name:ident),+ $(,)? ; $($body:tt)*) => {
+        async_with! { $($manager as $name),+ => { $($body)* } }
+    };
+}
+
+macro_rules! with_statements {
+    ($manager:expr, $name:ident, [$($local:pat = $value:expr),+], $tail:expr) => {
+        async_with! { $manager as $name => { $(let $local: u64 = $value;)+ $tail } }
+    };
+}
+
+macro_rules! define {
+    ($(#[$attribute:meta])* $name:ident, $manager:expr) => {
+        $(#[$attribute])*
+        pub async fn $name(start: u64) -> u64 {
+            async_with! { $manager as counter => {
+                if start == 0 {
+                    return 0;
+                }
+                counter.next() + start
+            } }
+        }
+    };
+}
+
+/// An expression as the manager, and one as the body.
+pub async fn expressions() -> u64 {
+    with_expr!(Open(1), counter, counter.next()) + with_expr!({ Open(2) }, counter, counter.next())
+}
+
+/// A block as the body.
+///
+/// # Errors
+///
+/// With the body.
+pub async fn blocks() -> Result<u64, Problem> {
+    let a = with_block!(Open(1), counter, { counter.next() });
+    let b = with_block!(Suppressing, counter, { counter.fail()? }, { 5 });
+    let c = with_inner_block!(Open(1), counter, { counter.fetch().await? });
+    with_block!(Open(1), _, {});
+    Ok(a + b + c)
+}
+
+/// Any tokens as the body, with a jump among them.
+pub async fn tokens() -> u64 {
+    let mut sum = 0;
+    for number in 0..4 {
+        with_tokens! { Open(number) => a, Open(1) => b;
+            if a.next() == 3 {
+                break;
+            }
+            sum += a.count + b.next();
+        }
+    }
+    sum
+}
+
+/// Statements in the body.
+pub async fn statements() -> u64 {
+    with_statements!(Open(1), counter, [a = counter.next(), b = counter.next()], a + b)
+}
+
+define! {
+    /// A function that a macro writes.
+    defined, Open(1)
+}

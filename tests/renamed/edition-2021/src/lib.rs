@@ -1,0 +1,120 @@
+//! A crate of edition 2021: the edition of the one who writes the block does not matter.
+
+use std::convert::Infallible;
+
+use async_with::{AsyncContextManager, Cause};
+
+/// A manager that lends the numbers it holds.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers(pub Vec<u64>);
+
+impl AsyncContextManager for Numbers {
+    type Resource = Vec<u64>;
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<Vec<u64>, Infallible> {
+        Ok(std::mem::take(&mut self.0))
+    }
+
+    async fn exit(self, _: Vec<u64>, _: Cause) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::num::ParseIntError;
+
+    use async_with::{async_with, prelude::*};
+
+    use super::Numbers;
+
+    fn numbers() -> Numbers {
+        Numbers(vec![1, 2, 3])
+    }
+
+    /// The block, with `?`, and with a name that is a word of the language in edition 2024.
+    #[tokio::test]
+    async fn the_block() {
+        async fn parse(text: &str) -> Result<u64, ParseIntError> {
+            let parsed = async_with! { numbers() as gen, numbers() => {
+                gen.push(text.parse()?);
+                gen.iter().sum::<u64>()
+            }};
+            async_with!(numbers() as more, {
+                more.push(parsed);
+                Ok(more.len() as u64 + parsed)
+            })
+        }
+        assert_eq!(parse("4").await, Ok(14));
+        assert!(parse("four").await.is_err());
+    }
+
+    /// Jumps, with labels and values.
+    #[tokio::test]
+    async fn jumps() {
+        let mut seen = Vec::new();
+        let found = 'outer: loop {
+            for number in 0..5 {
+                async_with! { numbers() as list => {
+                    if number == 1 {
+                        continue;
+                    }
+                    if number == 3 {
+                        break 'outer list.len();
+                    }
+                    seen.push(number);
+                }}
+            }
+        };
+        assert_eq!((found, seen), (3, vec![0, 2]));
+    }
+
+    /// What the temporaries of a tail expression borrow.
+    #[tokio::test]
+    async fn temporaries_in_the_tail() {
+        let cell = RefCell::new(numbers());
+        let length = async_with! { cell.borrow().clone() as list => {
+            cell.borrow_mut().0.append(list);
+            cell.borrow().0.len()
+        }};
+        assert_eq!(length, 6);
+        assert_eq!(cell.into_inner().0.len(), 6);
+    }
+
+    /// The attribute, with managers and bare.
+    #[tokio::test]
+    async fn the_attribute() {
+        #[async_with(Numbers(vec![start]) as list, numbers())]
+        async fn with_managers(start: u64, mut more: Vec<u64>) -> usize {
+            more.append(list);
+            more.len()
+        }
+        #[async_with]
+        async fn bare(flag: bool) -> Option<u64> {
+            #[with]
+            let list = numbers();
+            let last = #[with(numbers() as other)]
+            {
+                if flag {
+                    return other.pop();
+                }
+                other.len() as u64
+            };
+            list.first().map(|first| first + last)
+        }
+        assert_eq!(with_managers(1, vec![2]).await, 2);
+        assert_eq!((bare(true).await, bare(false).await), (Some(3), Some(4)));
+    }
+
+    /// In a task, where nothing is annotated.
+    #[tokio::test]
+    async fn a_spawned_block() {
+        let task = tokio::spawn(async {
+            async_with! { numbers() as list => { tokio::task::yield_now().await; list.len() } }
+        });
+        assert_eq!(task.await.expect("it does not panic"), 3);
+    }
+}
