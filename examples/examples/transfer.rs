@@ -6,7 +6,7 @@
 //!
 //! Every transfer runs in one block with four managers: an audit log, a cache, a connection and a transaction. They
 //! are in the library of this package, a page each. The program prints who is entered and exited, in order and with
-//! the cause, then checks in the database that all is well, and fails if it is not.
+//! the cause, then checks in the database that all is well, and fails if it is not. `transfer.txt` has what it prints.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};

@@ -212,6 +212,10 @@ pub trait ExitVerdict: sealed::Sealed + Send + 'static {
     /// The verdict as the enum.
     fn verdict(&self) -> Verdict;
 
+    /// The verdict of an exit that was given up before it could say.
+    #[doc(hidden)]
+    fn given_up() -> Self;
+
     #[doc(hidden)]
     fn skipped(self) -> Option<Self::Skipped>;
 }
@@ -229,6 +233,8 @@ impl ExitVerdict for () {
         Verdict::Propagate
     }
 
+    fn given_up() {}
+
     fn skipped(self) -> Option<Self::Skipped> {
         None
     }
@@ -239,6 +245,10 @@ impl ExitVerdict for Verdict {
 
     fn verdict(&self) -> Verdict {
         *self
+    }
+
+    fn given_up() -> Self {
+        Verdict::Propagate
     }
 
     fn skipped(self) -> Option<Self::Skipped> {

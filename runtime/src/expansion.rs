@@ -30,6 +30,7 @@ use crate::cause::{AsError, ErrorType, Outcome, Raised};
 use crate::frame::{self, Frame};
 use crate::interrupt::Member;
 use crate::manager::{Managed, Payload, report_of};
+use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
 use crate::scope::{How, Stopped};
@@ -342,14 +343,8 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     ended: &Ended,
     _: RT,
     _: VT,
-) -> Conclude<
-    impl Future<Output = Exited<M::Exit, M::Error>> + use<M, R, V, RT, VT>,
-    M,
-    R,
-    V,
-    RT,
-    VT,
-> {
+) -> Conclude<impl Future<Output = Exited<M::Exit, M::Error>> + use<M, R, V, RT, VT>, M, R, V, RT, VT>
+{
     let mut outgoing = match (stopped.how, value) {
         (How::Ended, Some(value)) => Outgoing::Value(value),
         (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
@@ -388,7 +383,15 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         cause = Cause::Panicked;
     }
     let (exit, frame) = scope.exit(cause);
-    Conclude { exit, frame, settled: Some(Settled { cause, outgoing, classify: PhantomData }) }
+    Conclude {
+        exit,
+        frame,
+        settled: Some(Settled {
+            cause,
+            outgoing,
+            classify: PhantomData,
+        }),
+    }
 }
 
 /// How control leaves the block.
@@ -458,7 +461,9 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     exited: Exited<M::Exit, M::Error>,
     cancelled: bool,
 ) -> Option<Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>> {
-    let Settled { cause, outgoing, .. } = settled;
+    let Settled {
+        cause, outgoing, ..
+    } = settled;
     let outgoing = match exited {
         Exited::Returned(exit) => {
             let suppressed = match exit.verdict() {
@@ -548,6 +553,13 @@ pub trait FromError<E, K>: Sized {
 impl<R> FromError<Infallible, i32> for R {
     fn from_error(error: Infallible) -> R {
         match error {}
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<R> FromError<MovedOn, i32> for R {
+    fn from_error(_: MovedOn) -> R {
+        unreachable!("a manager that goes on after its interruption suppresses it")
     }
 }
 

@@ -38,7 +38,11 @@ impl Shared {
     }
 
     fn inside(&self) -> Vec<Arc<Shared>> {
-        self.lock().inside.iter().filter_map(Weak::upgrade).collect()
+        self.lock()
+            .inside
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// Tells this block and those inside it.
@@ -95,7 +99,11 @@ impl Member {
     pub(crate) fn exit_polled(&self, waker: &Waker) {
         let mut state = self.0.lock();
         state.seen = true;
-        if !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if !state
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             state.waker = Some(waker.clone());
         }
     }
@@ -107,7 +115,11 @@ impl Member {
             let own = Arc::as_ptr(&self.0);
             state.inside.retain(|inner| inner.as_ptr() != own);
             // It may wait for the last one to leave.
-            if state.fired || state.cancelled { state.waker.clone() } else { None }
+            if state.fired || state.cancelled {
+                state.waker.clone()
+            } else {
+                None
+            }
         };
         waker.into_iter().for_each(Waker::wake);
     }
@@ -129,12 +141,21 @@ impl Member {
 
     /// Whether no block is open inside.
     pub(crate) fn is_alone(&self) -> bool {
-        self.0.lock().inside.iter().all(|inner| inner.strong_count() == 0)
+        self.0
+            .lock()
+            .inside
+            .iter()
+            .all(|inner| inner.strong_count() == 0)
     }
 
     /// Wakes those inside who were told and not polled since. Returns whether to look again.
     pub(crate) fn wake_unseen(&self) -> Unseen {
-        let unseen: Vec<_> = self.0.inside().into_iter().filter(|inner| !inner.lock().seen).collect();
+        let unseen: Vec<_> = self
+            .0
+            .inside()
+            .into_iter()
+            .filter(|inner| !inner.lock().seen)
+            .collect();
         if unseen.is_empty() {
             return Unseen::None;
         }
@@ -144,7 +165,11 @@ impl Member {
         }
         let mut state = self.0.lock();
         state.rounds += 1;
-        if state.rounds < ROUNDS { Unseen::LookAgain } else { Unseen::GivenUp }
+        if state.rounds < ROUNDS {
+            Unseen::LookAgain
+        } else {
+            Unseen::GivenUp
+        }
     }
 }
 

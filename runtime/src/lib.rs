@@ -7,7 +7,9 @@ mod detach;
 pub mod expansion;
 mod frame;
 mod interrupt;
+mod limits;
 mod manager;
+mod managers;
 mod protocol;
 mod registry;
 pub mod report;
@@ -15,6 +17,14 @@ mod scope;
 
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
 pub use detach::{detach, set_spawner};
+#[cfg(feature = "tokio")]
+pub use limits::set_exit_deadline;
+pub use managers::MovedOn;
+#[cfg(feature = "tokio")]
+pub use managers::{
+    Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, Timeout, cancellable, exit_within,
+    move_on_after, move_on_at, move_on_when_cancelled, timeout, timeout_at,
+};
 pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 #[cfg(feature = "tokio")]
 pub use registry::drain_timeout;

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::detach::{detach_exit, drop_caught};
 use crate::frame::{self, Children};
+use crate::limits;
 use crate::registry::Runtime;
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
@@ -122,7 +123,8 @@ async fn exit<M: AsyncContextManager>(
     if let Some(children) = children {
         children.wait().await;
     }
-    manager.exit(resource, cause).await
+    let name = std::any::type_name::<M>();
+    limits::watch(name, cause, manager.exit(resource, cause)).await
 }
 
 /// Runs an exit that nobody waits for the result of.
@@ -222,7 +224,12 @@ where
     fn drop(&mut self) {
         if let Some(exit) = self.exit.take() {
             let Self { manager, cause, .. } = *self;
-            detach_exit(manager, cause, frame::runtime(), finish(manager, cause, exit));
+            detach_exit(
+                manager,
+                cause,
+                frame::runtime(),
+                finish(manager, cause, exit),
+            );
         }
     }
 }
@@ -254,7 +261,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
                 let children = PassOn(children);
                 children.0.wait().await;
             }
-            self.0.exit(resource, cause).await
+            limits::watch(Self::name(), cause, self.0.exit(resource, cause)).await
         };
         InFrameExit {
             exit: Some(exit),

@@ -71,7 +71,10 @@ struct Slot {
 }
 
 impl Slot {
-    const NEW: Self = Self { generation: NonZeroU32::MIN, entry: None };
+    const NEW: Self = Self {
+        generation: NonZeroU32::MIN,
+        entry: None,
+    };
 }
 
 struct Shard {
@@ -112,7 +115,11 @@ impl Shard {
     }
 
     fn slot(&mut self, at: usize) -> &mut Slot {
-        if at < IN_PLACE { &mut self.in_place[at] } else { &mut self.more[at - IN_PLACE] }
+        if at < IN_PLACE {
+            &mut self.in_place[at]
+        } else {
+            &mut self.more[at - IN_PLACE]
+        }
     }
 
     fn entries(&self) -> impl Iterator<Item = (usize, &Slot, &Entry)> {
@@ -158,7 +165,10 @@ impl Place {
     fn with<T>(self, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         let mut shard = lock(self.shard());
         let slot = shard.slot(self.slot());
-        let entry = slot.entry.as_ref().filter(|_| slot.generation == self.generation)?;
+        let entry = slot
+            .entry
+            .as_ref()
+            .filter(|_| slot.generation == self.generation)?;
         Some(look(entry))
     }
 }
@@ -175,7 +185,13 @@ impl Owed {
             None => current_runtime(),
             Some(_) => Runtime::default(),
         };
-        Self::insert(Entry { manager, since: Instant::now(), detached: false, parent, runtime })
+        Self::insert(Entry {
+            manager,
+            since: Instant::now(),
+            detached: false,
+            parent,
+            runtime,
+        })
     }
 
     /// Enters an exit that was detached, on behalf of the block in `from`.
@@ -221,7 +237,8 @@ impl Drop for Owed {
         };
         drop(entry);
         if WAITING.load(Ordering::SeqCst) > 0 {
-            let waiters = std::mem::take(&mut *WAITERS.lock().unwrap_or_else(PoisonError::into_inner));
+            let waiters =
+                std::mem::take(&mut *WAITERS.lock().unwrap_or_else(PoisonError::into_inner));
             waiters.into_iter().for_each(Waker::wake);
         }
     }
@@ -229,7 +246,9 @@ impl Drop for Owed {
 
 pub(crate) fn runtime_of(mut place: Option<Place>) -> Runtime {
     while let Some(here) = place {
-        let (parent, runtime) = here.with(|entry| (entry.parent, entry.runtime.clone())).unwrap_or_default();
+        let (parent, runtime) = here
+            .with(|entry| (entry.parent, entry.runtime.clone()))
+            .unwrap_or_default();
         match parent {
             Some(parent) => place = Some(parent),
             None => return runtime,
@@ -258,13 +277,27 @@ fn owed(runtime: &Runtime, except: &[Place]) -> Vec<PendingExit> {
             .entries()
             .filter_map(|(at, slot, entry)| {
                 let place = Place::new(number, at, slot.generation)?;
-                let Entry { manager, since, detached, parent, ref runtime } = *entry;
-                let pending = PendingExit { manager, since, detached };
+                let Entry {
+                    manager,
+                    since,
+                    detached,
+                    parent,
+                    ref runtime,
+                } = *entry;
+                let pending = PendingExit {
+                    manager,
+                    since,
+                    detached,
+                };
                 Some((place, pending, parent, runtime.clone()))
             })
             .collect();
         for (place, pending, parent, own) in entries {
-            let own = if parent.is_some() { runtime_of(Some(place)) } else { own };
+            let own = if parent.is_some() {
+                runtime_of(Some(place))
+            } else {
+                own
+            };
             if same(runtime, &own) && !except.contains(&place) {
                 found.push(pending);
             }
@@ -276,7 +309,10 @@ fn owed(runtime: &Runtime, except: &[Place]) -> Vec<PendingExit> {
 
 /// The blocks that enclose the running code, from the inside outwards.
 fn enclosing() -> Vec<Place> {
-    std::iter::successors(frame::enclosing(), |place| place.with(|entry| entry.parent)?).collect()
+    std::iter::successors(frame::enclosing(), |place| {
+        place.with(|entry| entry.parent)?
+    })
+    .collect()
 }
 
 /// The exits that are owed on this runtime, oldest first: those of open blocks, also of the ones that enclose the
@@ -285,10 +321,11 @@ fn enclosing() -> Vec<Place> {
 /// Outside of a runtime, and on executors other than tokio, it lists those of all blocks that were opened there.
 ///
 /// ```
-/// # use async_with::{async_with, nullcontext, pending_exits};
+/// # use async_with::{async_with, move_on_after, pending_exits};
+/// # use std::time::Duration;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// async_with! { nullcontext(5) => {
+/// async_with! { move_on_after(Duration::from_secs(5)) => {
 ///     assert_eq!(pending_exits().len(), 1);
 /// }}
 /// assert!(pending_exits().is_empty());
@@ -322,8 +359,15 @@ pub async fn drain() {
     let runtime = current_runtime();
     poll_fn(|cx| {
         // First the waker, then the look: a removal in between wakes.
-        WAITERS.lock().unwrap_or_else(PoisonError::into_inner).push(cx.waker().clone());
-        if owed(&runtime, &enclosing()).is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        WAITERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(cx.waker().clone());
+        if owed(&runtime, &enclosing()).is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
 }

@@ -17,10 +17,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
 use crate::Cause;
+
+#[cfg(feature = "tokio")]
+pub use crate::limits::set_slow_exit;
 
 /// One thing that went wrong and was not raised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +85,11 @@ pub enum Incident {
     /// It was dropped before it finished, or could not be started: there is no runtime, or it was shut down, or the
     /// exit of a scoped manager was dropped.
     Unfinished,
+    /// It has been running for so long, and still is: see [`set_slow_exit`].
+    StillRunning(Duration),
+    /// It was given up after so long: see [`exit_within`](crate::exit_within) and
+    /// [`set_exit_deadline`](crate::set_exit_deadline).
+    TimedOut(Duration),
 }
 
 impl Incident {
@@ -117,6 +126,8 @@ impl Display for Incident {
             Incident::Error { debug, .. } => write!(f, "failed: {debug}"),
             Incident::Panicked(message) => write!(f, "panicked: {message}"),
             Incident::Unfinished => f.write_str("was not finished"),
+            Incident::StillRunning(duration) => write!(f, "is still running after {duration:?}"),
+            Incident::TimedOut(duration) => write!(f, "was given up after {duration:?}"),
         }
     }
 }

@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use crate::Cause;
 use crate::frame::Frame;
 use crate::interrupt::{Member, Unseen};
-use crate::registry::Owed;
 use crate::manager::{Exited, Managed, Payload};
+use crate::registry::Owed;
 
 /// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
 pub struct Scope<M: Managed> {
@@ -33,7 +33,11 @@ impl<M: Managed> Scope<M> {
 
     /// Awaits the enter, and arms the exit in the very poll in which it succeeds (rule CAN-8).
     pub fn enter(&mut self) -> impl Future<Output = Result<(), M::Error>> {
-        let Self { manager, resource, frame } = self;
+        let Self {
+            manager,
+            resource,
+            frame,
+        } = self;
         // `manager` is there until the scope is taken apart, and that consumes it.
         let enter = manager.as_mut().map(M::enter);
         async move {

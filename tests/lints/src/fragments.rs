@@ -85,7 +85,12 @@ pub async fn tokens() -> u64 {
 
 /// Statements in the body.
 pub async fn statements() -> u64 {
-    with_statements!(Open(1), counter, [a = counter.next(), b = counter.next()], a + b)
+    with_statements!(
+        Open(1),
+        counter,
+        [a = counter.next(), b = counter.next()],
+        a + b
+    )
 }
 
 define! {

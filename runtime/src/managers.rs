@@ -1,0 +1,31 @@
+//! Ready-made managers.
+
+#[cfg(feature = "tokio")]
+mod cancellable;
+#[cfg(feature = "tokio")]
+mod exit_within;
+#[cfg(feature = "tokio")]
+mod timeout;
+
+#[cfg(feature = "tokio")]
+use crate::{Cause, Verdict};
+#[cfg(feature = "tokio")]
+pub use cancellable::{Cancellable, Cancelled, cancellable, move_on_when_cancelled};
+#[cfg(feature = "tokio")]
+pub use exit_within::{ExitWithin, exit_within};
+#[cfg(feature = "tokio")]
+pub use timeout::{Deadline, Elapsed, Timeout, move_on_after, move_on_at, timeout, timeout_at};
+
+/// Ends a block that goes on after an interruption. It is never raised, and can stand in a function that returns
+/// anything.
+#[derive(Debug)]
+pub struct MovedOn(());
+
+#[cfg(feature = "tokio")]
+fn suppress_cancellation(cause: Cause) -> Verdict {
+    if cause == Cause::Cancelled {
+        Verdict::Suppress
+    } else {
+        Verdict::Propagate
+    }
+}
