@@ -29,7 +29,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Ok(Item::Verbatim(_)) | Err(_) => match syn::parse2::<syn::TraitItemFn>(item.clone()) {
             Ok(method) => {
                 errors.on(
-                    method.sig.fn_token,
+                    &method.sig.fn_token,
                     "`#[async_with]` on a method without a body; write it where the body is",
                 );
                 Item::Verbatim(item)
@@ -73,7 +73,7 @@ impl Arguments {
                     input.parse::<Token![,]>()?;
                 }
             }
-            while input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
+            if input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
                 let name: Ident = input.parse()?;
                 let message = format!(
                     "unknown argument `{name}`; the arguments are managers, as in `#[async_with(manager as name)]`, and `crate = path`",
@@ -289,7 +289,7 @@ fn bare(item: &mut Item, arguments: &Arguments, errors: &mut Errors) {
     match item {
         Item::Fn(function) => {
             let is_async = function.sig.asyncness.is_some();
-            if !is_async && !mentions_async(function.block.to_token_stream()) {
+            if !is_async && !mentions_async(&function.block.to_token_stream()) {
                 errors.on(
                     &function.sig.fn_token,
                     "`#[async_with]` on a function that is not async; write `async fn`",
@@ -317,8 +317,8 @@ fn bare(item: &mut Item, arguments: &Arguments, errors: &mut Errors) {
     }
 }
 
-fn mentions_async(tokens: TokenStream) -> bool {
-    mentions(&tokens, &Ident::new("async", Span::call_site()))
+fn mentions_async(tokens: &TokenStream) -> bool {
+    mentions(tokens, &Ident::new("async", Span::call_site()))
 }
 
 /// Turns on the forms in every function.
@@ -443,7 +443,7 @@ impl Forms<'_> {
             return None;
         }
         let before = self.errors.count();
-        parse::pattern(pat.to_token_stream(), self.errors);
+        parse::pattern(&pat.to_token_stream(), self.errors);
         if self.errors.count() > before {
             return None;
         }

@@ -44,9 +44,9 @@ pub(crate) fn take_jumps(body: &Group, span: Span) -> (TokenStream, Vec<Jump>) {
         in_loop: false,
         unlabeled: true,
     };
-    statements
-        .iter_mut()
-        .for_each(|statement| jumps.visit_stmt_mut(statement));
+    for statement in &mut statements {
+        jumps.visit_stmt_mut(statement);
+    }
     if jumps.found.is_empty() {
         return untouched();
     }
@@ -141,9 +141,9 @@ impl Jumps {
             return Some(list.into_token_stream());
         }
         let mut statements = Block::parse_within.parse2(tokens).ok()?;
-        statements
-            .iter_mut()
-            .for_each(|statement| self.visit_stmt_mut(statement));
+        for statement in &mut statements {
+            self.visit_stmt_mut(statement);
+        }
         Some(statements.iter().map(ToTokens::to_token_stream).collect())
     }
 
@@ -296,7 +296,7 @@ impl VisitMut for Jumps {
 }
 
 /// The break of a jump, as the enclosing function sees it.
-pub(crate) fn reissue(jump: &Jump, value: TokenStream, span: Span) -> TokenStream {
+pub(crate) fn reissue(jump: &Jump, value: &TokenStream, span: Span) -> TokenStream {
     let label = &jump.label;
     match jump.kind {
         JumpKind::Break if jump.valued => quote_spanned!(span=> break #label #value),

@@ -43,7 +43,7 @@ pub(crate) fn block(input: TokenStream) -> TokenStream {
         return errors::as_expression(&syn::Error::new(Span::call_site(), "use `async_with!`"));
     };
     match Block::parse(tokens.collect()) {
-        Ok(block) => Expansion::new(path, &block).expand(&block),
+        Ok(block) => Expansion::new(&path, &block).expand(&block),
         Err(error) => errors::as_expression(&error),
     }
 }
@@ -58,7 +58,7 @@ struct Expansion {
 }
 
 impl Expansion {
-    fn new(path: Ident, block: &Block) -> Self {
+    fn new(path: &Ident, block: &Block) -> Self {
         let span = path.span();
         let (body, jumps) = body::take_jumps(&block.body, span);
         let runtime = quote_spanned!(span=> #path::expansion);
@@ -81,7 +81,7 @@ impl Expansion {
             .filter(|(_, jump)| jump.valued)
             .map(|(number, jump)| {
                 let [ty, slot] = self.payload(number);
-                let pin = body::reissue(jump, quote_spanned!(span=> #ty.value()), span);
+                let pin = body::reissue(jump, &quote_spanned!(span=> #ty.value()), span);
                 quote_spanned! {span=>
                     let #ty = #runtime::Ty::new();
                     if false { #pin; }
@@ -146,10 +146,10 @@ impl Expansion {
                 #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
             )
         };
-        let bind = match &item.pat {
-            Some(pat) => quote_spanned!(lending=> let #pat = __lent;),
-            None => quote_spanned!(span=> let _ = __lent;),
-        };
+        let bind = item.pat.as_ref().map_or_else(
+            || quote_spanned!(span=> let _ = __lent;),
+            |pat| quote_spanned!(lending=> let #pat = __lent;),
+        );
         let inner = if innermost {
             self.innermost(closing)
         } else {
@@ -278,7 +278,7 @@ impl Expansion {
                     let code = u32::try_from(number).unwrap_or(u32::MAX);
                     let [_, slot] = self.payload(number);
                     let jump =
-                        body::reissue(jump, quote_spanned!(span=> #runtime::payload(#slot)), span);
+                        body::reissue(jump, &quote_spanned!(span=> #runtime::payload(#slot)), span);
                     quote_spanned!(span=> #code => #jump,)
                 });
                 let skip =

@@ -148,18 +148,18 @@ fn items(parts: &[&[TokenTree]], errors: &mut Errors) -> Vec<Item> {
         .collect()
 }
 
-fn item(part: &[TokenTree], errors: &mut Errors, place: Span) -> Option<Item> {
-    let Some(first) = part.first() else {
+fn item(tokens: &[TokenTree], errors: &mut Errors, place: Span) -> Option<Item> {
+    let Some(first) = tokens.first() else {
         errors.at(place, "nothing between two commas; remove one");
         return None;
     };
-    let mut casts = Operands::new(part).filter_map(|(at, role)| match role {
+    let mut casts = Operands::new(tokens).filter_map(|(at, role)| match role {
         Role::As => Some(at),
         _ => None,
     });
     let (expr, pat) = match casts.next() {
-        None => (part, None),
-        Some(at) if at == 0 => {
+        None => (tokens, None),
+        Some(0) => {
             errors.at(
                 first.span(),
                 "`as` without a manager before it; write `manager as name`",
@@ -170,10 +170,10 @@ fn item(part: &[TokenTree], errors: &mut Errors, place: Span) -> Option<Item> {
             if let Some(second) = casts.next() {
                 let message = "a second `as` in one item; put a cast into parentheses, \
                                as in `(value as Type) as name`, and an item that is only a cast into two pairs";
-                errors.at(part[second].span(), message);
+                errors.at(tokens[second].span(), message);
                 return None;
             }
-            (&part[..at], Some((part[at].span(), &part[at + 1..])))
+            (&tokens[..at], Some((tokens[at].span(), &tokens[at + 1..])))
         }
     };
     let expr: TokenStream = expr.iter().cloned().collect();
@@ -194,12 +194,12 @@ fn item(part: &[TokenTree], errors: &mut Errors, place: Span) -> Option<Item> {
             );
             return None;
         }
-        Some((_, tokens)) => Some(pattern(tokens.iter().cloned().collect(), errors)?),
+        Some((_, rest)) => Some(pattern(&rest.iter().cloned().collect(), errors)?),
     };
     Some(Item { expr, pat })
 }
 
-pub(crate) fn pattern(tokens: TokenStream, errors: &mut Errors) -> Option<Pat> {
+pub(crate) fn pattern(tokens: &TokenStream, errors: &mut Errors) -> Option<Pat> {
     let pat = match Pat::parse_multi.parse2(tokens.clone()) {
         Ok(pat) => pat,
         Err(error) => {
