@@ -301,6 +301,8 @@ pub(crate) fn reissue(jump: &Jump, value: &TokenStream, span: Span) -> TokenStre
     match jump.kind {
         JumpKind::Break if jump.valued => quote_spanned!(span=> break #label #value),
         JumpKind::Break => quote_spanned!(span=> break #label),
-        JumpKind::Continue => quote_spanned!(span=> continue #label),
+        JumpKind::Continue => quote_spanned! {span=>
+            { #[allow(clippy::needless_continue)] continue #label; }
+        },
     }
 }

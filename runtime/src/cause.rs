@@ -172,7 +172,7 @@ impl<'a> Raised<'a> {
         (self.view?.by_ref)(self.error)
     }
 
-    /// Like [`as_error`](Self::as_error), to be changed through [`downcast_mut`](<dyn Error>::downcast_mut).
+    /// Like [`as_error`](Self::as_error), to be changed through `downcast_mut`.
     #[must_use]
     pub fn as_error_mut(&mut self) -> Option<&mut (dyn Error + 'static)> {
         (self.view?.by_mut)(self.error)

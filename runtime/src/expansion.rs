@@ -10,7 +10,12 @@
 //! end of type inference it falls back to `i32` (`f64`), which selects the specific impl. Where only the general impl
 //! applies, it decides the literal's type at once.
 
-#![allow(missing_docs, clippy::missing_panics_doc, clippy::must_use_candidate)]
+#![allow(
+    missing_docs,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::type_complexity
+)]
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -207,7 +207,10 @@ pub(crate) fn exiting<T>(place: Option<Place>, run: impl FnOnce() -> T) -> T {
     impl Drop for Restore {
         fn drop(&mut self) {
             let outer = self.0;
-            with(|current| Some(current.exiting.set(outer)));
+            with(|current| {
+                current.exiting.set(outer);
+                Some(())
+            });
         }
     }
     let exiting = Exiting {
@@ -224,7 +227,10 @@ pub(crate) fn abandoning<T>(children: Option<Arc<Children>>, run: impl FnOnce() 
     impl Drop for Restore {
         fn drop(&mut self) {
             let outer = self.0.take();
-            with(|current| Some(current.before.set(outer)));
+            with(|current| {
+                current.before.set(outer);
+                Some(())
+            });
         }
     }
     let _restore = Restore(with(|current| current.before.replace(children)));

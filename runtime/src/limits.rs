@@ -112,13 +112,13 @@ mod timed {
             if tokio::runtime::Handle::try_current().is_err() {
                 return exit.await;
             }
-            let report_it = |incident| {
+            let tell = |incident| {
                 report(Entry {
                     manager,
                     phase: Phase::Exit,
                     cause,
                     incident,
-                })
+                });
             };
             let mut exit = pin!(exit);
             let start = Instant::now();
@@ -127,8 +127,8 @@ mod timed {
                 .and_then(|deadline| start.checked_add(deadline));
             let mut slow = self.slow;
             loop {
-                let report_at = slow.and_then(|slow| start.checked_add(slow));
-                let next = [deadline, report_at].into_iter().flatten().min();
+                let next_report = slow.and_then(|slow| start.checked_add(slow));
+                let next = [deadline, next_report].into_iter().flatten().min();
                 let Some(next) = next else {
                     return exit.await;
                 };
@@ -136,10 +136,10 @@ mod timed {
                     return result;
                 }
                 if Some(next) == deadline {
-                    report_it(Incident::TimedOut(self.deadline.unwrap_or_default()));
+                    tell(Incident::TimedOut(self.deadline.unwrap_or_default()));
                     return Ok(V::given_up());
                 }
-                report_it(Incident::StillRunning(slow.unwrap_or_default()));
+                tell(Incident::StillRunning(slow.unwrap_or_default()));
                 slow = slow.map(|slow| slow.saturating_mul(2).max(Duration::from_millis(1)));
             }
         }

@@ -198,7 +198,7 @@ fn exited<V, E: Debug>(
             phase: Phase::Exit,
             cause,
             incident,
-        })
+        });
     };
     match (result, dropped) {
         (Ok(Ok(verdict)), Ok(())) => Exited::Returned(verdict),

@@ -1,5 +1,7 @@
 //! One level of a block while it is open: manager, resource and frame, and the driver that polls the body.
 
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
+
 use std::future::Future;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -149,7 +151,7 @@ impl Ended {
     const VALUE: u32 = 1;
     const JUMP: u32 = 2;
 
-    #[allow(clippy::new_without_default, missing_docs)]
+    #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self(AtomicU32::new(Self::RUNNING))
     }
