@@ -21,9 +21,8 @@ pub fn block_inner(input: TokenStream) -> TokenStream {
     expand::block(input.into()).into()
 }
 
-/// Runs an async function, or parts of it, in an `async_with!` block.
-///
-/// TODO
+// Documented where it is re-exported, because the examples need the runtime crate.
+#[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn async_with(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute::expand(arguments.into(), item.into()).into()

@@ -1,4 +1,4 @@
-//! Python's `async with` for Rust.
+#![doc = include_str!("../README.md")]
 
 mod cause;
 mod detach;
@@ -30,7 +30,55 @@ pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 pub use registry::drain_timeout;
 pub use registry::{PendingExit, drain, pending_exits};
 
-/// The block.
+/// Enters the managers, runs the body, and exits them in reverse order, on every way out.
+///
+/// ```text
+/// async_with! { manager as pattern, .. => { body } }
+/// async_with! { manager as pattern, .. => { body } else { value after a suppressed failure } }
+/// async_with!(manager as pattern, .., { body })
+/// ```
+///
+/// - An item is an expression, and optionally `as` and a pattern that is matched against `&mut Resource` and always
+///   matches. A cast in an item needs parentheses; an item that is itself a cast or a tuple, two pairs (rules SYN-1 to
+///   SYN-6).
+/// - The whole is an expression. Expected types reach the body's tail, and the function's return type every `return`
+///   (rule SYN-7).
+/// - Items are evaluated and entered from the left, each after the one before was bound; exits run in reverse, one after
+///   the other (rules ORD-1 to ORD-3).
+/// - `?`, `return`, `break` and `continue` mean what they mean without the macro; every exit is awaited before control
+///   leaves (rules FLO-1 to FLO-7).
+///
+/// ```
+/// use async_with::{async_with, move_on_after};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let answer = async_with! { move_on_after(Duration::from_secs(5)) as deadline => {
+///     deadline.reschedule(None);
+///     tokio::task::yield_now().await;
+///     42
+/// } else {
+///     0
+/// }};
+/// assert_eq!(answer, 42);
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// What enter or exit fail with is raised as `?` would raise it (rule ERR-1), unless the body failed first: then the
+/// exit's error is [reported](report), and the body's is raised (rule ERR-3).
+///
+/// # Panics
+///
+/// A panic of the body, of an enter or of an exit is resumed after all exits that are owed, with its own payload (rules
+/// PAN-1, PAN-2).
+///
+/// # Cancel safety
+///
+/// The future may be dropped at any point. What was entered is exited: on the runtime for an [`AsyncContextManager`]
+/// (rules CAN-1, CAN-2), by `abandon` for a [`ScopedAsyncContextManager`].
 #[macro_export]
 macro_rules! async_with {
     ($($tokens:tt)*) => {
@@ -38,13 +86,73 @@ macro_rules! async_with {
     };
 }
 
-/// The attribute.
+/// The attribute, which has the name of the block: import one of the two explicitly and the other with the
+/// [`prelude`], or write `#[attr::async_with]`.
 pub mod attr {
+    /// Runs an async function, or parts of it, in an [`async_with!`](crate::async_with!) block.
+    ///
+    /// With managers, the whole body is the block, evaluated afresh on every call; they may use the parameters (rule
+    /// ATT-1). Parameters that no manager mentions are moved into the body. `crate = path` comes first when the
+    /// dependency has another name.
+    ///
+    /// ```
+    /// use async_with::attr::async_with;
+    /// # use async_with::{Elapsed, timeout};
+    /// # use std::time::Duration;
+    ///
+    /// #[async_with(timeout(patience) as deadline)]
+    /// async fn patient(patience: Duration, steps: u32) -> Result<u32, Elapsed> {
+    ///     for _ in 0..steps {
+    ///         tokio::task::yield_now().await;
+    ///     }
+    ///     deadline.reschedule(None);
+    ///     Ok(steps)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # assert_eq!(patient(Duration::from_secs(9), 2).await, Ok(2));
+    /// # }
+    /// ```
+    ///
+    /// Bare, on a function, an `impl` block or an inline module, it turns on the forms inside (rule ATT-2):
+    /// `async_with!` without an import; `#[with] let pattern = manager;`, whose body is the rest of the enclosing block;
+    /// and `#[with(manager as pattern, ..)] { body }` as statement, tail or initializer.
+    ///
+    /// ```
+    /// use async_with::attr::async_with;
+    /// # use async_with::{Elapsed, timeout};
+    /// # use std::time::Duration;
+    ///
+    /// #[async_with]
+    /// async fn patient(patience: Duration) -> Result<bool, Elapsed> {
+    ///     #[with]
+    ///     let outer = timeout(patience);
+    ///     let inner = #[with(timeout(patience / 2) as inner)]
+    ///     {
+    ///         inner.deadline()
+    ///     };
+    ///     Ok(inner < outer.deadline())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # assert_eq!(patient(Duration::from_secs(9)).await, Ok(true));
+    /// # }
+    /// ```
+    ///
+    /// It works beside `#[tokio::main]`, `#[tokio::test]`, `#[tracing::instrument]` and `#[async_trait]`, above or
+    /// below. On a function that is not async, it is an error (rule ATT-3).
+    ///
+    /// # Errors, panics and cancel safety
+    ///
+    /// Those of [`async_with!`](crate::async_with!).
     #[doc(inline)]
     pub use async_with_macros::async_with;
 }
 
-/// What most users of the block need.
+/// For `use async_with::{async_with, prelude::*};`: the attribute, and what managers and bodies need by name.
+///
+/// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
+/// `manager.enter()` would be ambiguous.
 pub mod prelude {
     pub use crate::attr::async_with;
     pub use crate::{AsyncContextManager, Cause, Outcome, Raised, Verdict};

@@ -126,6 +126,11 @@ const SEVERAL: &[(&str, usize, &str)] = &[
         "the name is not bound where it is used",
     ),
     (
+        "error-not-debug",
+        2,
+        "the exit asks again for what the end of the body asked for",
+    ),
+    (
         "syntax-error-in-jumping-body",
         2,
         "a jump in what is not Rust is not rewritten",

@@ -17,7 +17,7 @@ mod time;
 use std::process::Command;
 
 use aims::Aims;
-use async_with_benches::{Size, blocks};
+use async_with_benches::Size;
 use table::Table;
 
 fn main() {

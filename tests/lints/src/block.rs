@@ -1,8 +1,11 @@
 //! The block, wherever an expression can stand.
 
+use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
+
 use async_with::{async_with, prelude::*};
 
-use crate::managers::{Borrowing, Counter, Fallible, Open, Problem, Suppressing};
+use crate::managers::{Borrowing, Counter, Fallible, Locking, Open, Problem, Suppressing};
 
 /// As a statement, with and without a semicolon, and with each of the delimiters.
 pub async fn statement() -> u64 {
@@ -293,4 +296,34 @@ pub async fn locals(text: String, mut numbers: Vec<u64>) -> usize {
         drop(text);
     } }
     lines.len() + numbers.len()
+}
+
+/// Locks: in an item, in the body, and as the body's value.
+pub async fn locks(mutex: &Mutex<Vec<u64>>) -> usize {
+    let lock = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
+    async_with! { Open(lock().len() as u64) as counter => {
+        lock().push(counter.next());
+    } }
+    async_with! { Open(1) as counter => {
+        let mut numbers = lock();
+        numbers.push(counter.next());
+        numbers.push(counter.next());
+    } }
+    let length = async_with! { Open(1) => { lock().len() } };
+    let numbers = async_with! { Open(1) => { lock() } };
+    numbers.len() + length
+}
+
+/// A resource that is the guard of a lock, and a cell that is borrowed.
+pub async fn guard_as_resource(mutex: &Mutex<u64>) -> u64 {
+    let cell = RefCell::new(1);
+    let value = async_with! { Locking(mutex) as guard => {
+        **guard += 1;
+        *cell.borrow_mut() += **guard;
+        match **guard {
+            0 => return 0,
+            number => number,
+        }
+    } };
+    value + cell.into_inner()
 }

@@ -12,10 +12,10 @@ macro_rules! with_expr {
 
 macro_rules! with_block {
     ($manager:expr, $name:pat, $body:block) => {
-        async_with! { $manager as $name => { $body } }
+        async_with! { $manager as $name => $body }
     };
     ($manager:expr, $name:pat, $body:block, $otherwise:block) => {
-        async_with! { $manager as $name => { $body } else { $otherwise } }
+        async_with! { $manager as $name => $body else $otherwise }
     };
 }
 
@@ -34,6 +34,28 @@ macro_rules! with_tokens {
 macro_rules! with_statements {
     ($manager:expr, $name:ident, [$($local:pat = $value:expr),+], $tail:expr) => {
         async_with! { $manager as $name => { $(let $local: u64 = $value;)+ $tail } }
+    };
+}
+
+macro_rules! with_label {
+    ($label:lifetime, $manager:expr, $name:ident, $condition:expr, $value:expr) => {
+        async_with! { $manager as $name => {
+            if $condition {
+                break $label $value;
+            }
+        } }
+    };
+}
+
+macro_rules! in_a_loop {
+    ($manager:expr, $name:ident, $jump:expr, $rest:block) => {
+        loop {
+            async_with! { $manager as $name => {
+                $jump;
+                $rest
+                break;
+            } }
+        }
     };
 }
 
@@ -81,6 +103,25 @@ pub async fn tokens() -> u64 {
         }
     }
     sum
+}
+
+/// Jumps, with labels and values, from the fragments and from the macro.
+pub async fn jumps(limit: u64) -> u64 {
+    let mut sum = 0;
+    in_a_loop!(Open(sum), counter, if counter.next() < limit { continue }, { sum += counter.count });
+    let found = 'outer: loop {
+        for number in 0..limit {
+            with_label!('outer, Open(number), counter, counter.next() > sum, counter.count);
+            with_block!(Open(number), counter, {
+                if counter.next() == 2 {
+                    continue;
+                }
+                sum += 1;
+            });
+        }
+        break sum;
+    };
+    found + sum
 }
 
 /// Statements in the body.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_with::{AsyncContextManager, Cause, ScopedAsyncContextManager, Verdict};
 
@@ -129,6 +130,25 @@ impl ScopedAsyncContextManager for Borrowing<'_> {
 
     async fn exit(self, (before, counter): (u64, Counter), _: Cause) -> Result<(), Infallible> {
         *self.0 = before + counter.count;
+        Ok(())
+    }
+}
+
+/// Lends the guard of a lock, which has a significant drop and is not `Send`.
+#[derive(Debug)]
+pub struct Locking<'a>(pub &'a Mutex<u64>);
+
+impl<'a> ScopedAsyncContextManager for Locking<'a> {
+    type Resource = MutexGuard<'a, u64>;
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<MutexGuard<'a, u64>, Infallible> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn exit(self, guard: MutexGuard<'a, u64>, _: Cause) -> Result<(), Infallible> {
+        drop(guard);
         Ok(())
     }
 }

@@ -1,4 +1,8 @@
 //! A crate of edition 2021: the edition of the one who writes the block does not matter.
+//!
+//! Nor does the expansion stand in the way of one who wants to leave for the next edition.
+
+#![deny(rust_2024_compatibility, future_incompatible)]
 
 use std::convert::Infallible;
 
@@ -70,6 +74,33 @@ mod tests {
             }
         };
         assert_eq!((found, seen), (3, vec![0, 2]));
+    }
+
+    /// Bodies that cannot end normally, whose type falls back to `()` in this edition and to `!` in the next.
+    #[tokio::test]
+    async fn diverging_bodies() {
+        async fn leave(how: u8) -> Result<u64, ParseIntError> {
+            let value = match how {
+                0 => async_with! { numbers() => { return Ok(0) } },
+                1 => async_with! { numbers() => { return "one".parse() } },
+                _ => u64::from(how),
+            };
+            if how == 2 {
+                async_with! { numbers(), numbers() => { return Ok(value); } };
+            }
+            for number in 0..3 {
+                if number == how {
+                    continue;
+                }
+                async_with! { numbers() => { break } };
+            }
+            async_with! { numbers() as list => { list.clear(); panic!("{value}") } };
+        }
+        assert_eq!(leave(0).await, Ok(0));
+        assert!(leave(1).await.is_err());
+        assert_eq!(leave(2).await, Ok(2));
+        let panicked = tokio::spawn(leave(3)).await.expect_err("it panics");
+        assert_eq!(panicked.into_panic().downcast_ref::<String>().map(String::as_str), Some("3"));
     }
 
     /// What the temporaries of a tail expression borrow.
