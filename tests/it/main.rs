@@ -15,6 +15,7 @@ mod exit;
 mod flow;
 mod order;
 mod panics;
+mod readme;
 mod support;
 mod suppression;
 mod syntax;

@@ -1,9 +1,9 @@
 //! The block, wherever an expression can stand.
 
-use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
 use async_with::{async_with, prelude::*};
+use tokio::sync;
 
 use crate::managers::{Borrowing, Counter, Fallible, Locking, Open, Problem, Suppressing};
 
@@ -197,11 +197,6 @@ pub async fn never() -> ! {
     } }
 }
 
-/// In a function that never returns, which calls another one.
-pub async fn never_calls() -> ! {
-    async_with! { Open(1) => { never().await } }
-}
-
 /// In a loop that never ends.
 pub async fn never_in_a_loop() -> ! {
     loop {
@@ -298,7 +293,7 @@ pub async fn locals(text: String, mut numbers: Vec<u64>) -> usize {
     lines.len() + numbers.len()
 }
 
-/// Locks: in an item, in the body, and as the body's value.
+/// Locks: in an item, in the body, and in the body's value.
 pub async fn locks(mutex: &Mutex<Vec<u64>>) -> usize {
     let lock = || mutex.lock().unwrap_or_else(PoisonError::into_inner);
     async_with! { Open(lock().len() as u64) as counter => {
@@ -310,20 +305,18 @@ pub async fn locks(mutex: &Mutex<Vec<u64>>) -> usize {
         numbers.push(counter.next());
     } }
     let length = async_with! { Open(1) => { lock().len() } };
-    let numbers = async_with! { Open(1) => { lock() } };
-    numbers.len() + length
+    length + lock().len()
 }
 
-/// A resource that is the guard of a lock, and a cell that is borrowed.
-pub async fn guard_as_resource(mutex: &Mutex<u64>) -> u64 {
-    let cell = RefCell::new(1);
+/// A resource, and a value, that are the guard of a lock.
+pub async fn guards(mutex: &sync::Mutex<u64>) -> u64 {
     let value = async_with! { Locking(mutex) as guard => {
         **guard += 1;
-        *cell.borrow_mut() += **guard;
         match **guard {
             0 => return 0,
             number => number,
         }
     } };
-    value + cell.into_inner()
+    let guard = async_with! { Open(1) => { mutex.lock().await } };
+    value + *guard
 }

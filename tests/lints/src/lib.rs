@@ -59,3 +59,6 @@ pub mod fragments;
 pub mod jumps;
 pub mod managers;
 pub mod tasks;
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_with::{AsyncContextManager, Cause, ScopedAsyncContextManager, Verdict};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// What can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl ScopedAsyncContextManager for Borrowing<'_> {
     }
 }
 
-/// Lends the guard of a lock, which has a significant drop and is not `Send`.
+/// Lends the guard of a lock, whose drop is significant.
 #[derive(Debug)]
 pub struct Locking<'a>(pub &'a Mutex<u64>);
 
@@ -144,7 +144,7 @@ impl<'a> ScopedAsyncContextManager for Locking<'a> {
     type Exit = ();
 
     async fn enter(&mut self) -> Result<MutexGuard<'a, u64>, Infallible> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(self.0.lock().await)
     }
 
     async fn exit(self, guard: MutexGuard<'a, u64>, _: Cause) -> Result<(), Infallible> {

@@ -1,8 +1,19 @@
-//! A crate of edition 2021: the edition of the one who writes the block does not matter.
-//!
-//! Nor does the expansion stand in the way of one who wants to leave for the next edition.
+//! A crate of edition 2021: the edition of the one who writes the block does not matter. Nor is the expansion in the way
+//! of one who wants to leave for the next edition.
 
-#![deny(rust_2024_compatibility, future_incompatible)]
+#![deny(
+    future_incompatible,
+    boxed_slice_into_iter,
+    deprecated_safe_2024,
+    edition_2024_expr_fragment_specifier,
+    if_let_rescope,
+    impl_trait_overcaptures,
+    never_type_fallback_flowing_into_unsafe,
+    rust_2024_guarded_string_incompatible_syntax,
+    rust_2024_incompatible_pat,
+    rust_2024_prelude_collisions,
+    tail_expr_drop_order
+)]
 
 use std::convert::Infallible;
 
@@ -27,6 +38,25 @@ impl AsyncContextManager for Numbers {
 }
 
 #[cfg(test)]
+mod a_word_of_the_next_edition {
+    use async_with::{async_with, prelude::*};
+
+    use super::Numbers;
+
+    /// `gen` is a name here.
+    #[tokio::test]
+    async fn is_a_name() {
+        let gen = Numbers(vec![1]);
+        let sum = async_with! { gen as gen => { gen.iter().sum::<u64>() } };
+        #[async_with(Numbers(gen) as more)]
+        async fn with_managers(gen: Vec<u64>) -> usize {
+            more.len()
+        }
+        assert_eq!((sum, with_managers(vec![2, 3]).await), (1, 2));
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::cell::RefCell;
     use std::num::ParseIntError;
@@ -39,13 +69,13 @@ mod tests {
         Numbers(vec![1, 2, 3])
     }
 
-    /// The block, with `?`, and with a name that is a word of the language in edition 2024.
+    /// The block, with `?`.
     #[tokio::test]
     async fn the_block() {
         async fn parse(text: &str) -> Result<u64, ParseIntError> {
-            let parsed = async_with! { numbers() as gen, numbers() => {
-                gen.push(text.parse()?);
-                gen.iter().sum::<u64>()
+            let parsed = async_with! { numbers() as list, numbers() => {
+                list.push(text.parse()?);
+                list.iter().sum::<u64>()
             }};
             async_with!(numbers() as more, {
                 more.push(parsed);
@@ -94,7 +124,7 @@ mod tests {
                 }
                 async_with! { numbers() => { break } };
             }
-            async_with! { numbers() as list => { list.clear(); panic!("{value}") } };
+            async_with! { numbers() as list => { list.clear(); panic!("{value}") } }
         }
         assert_eq!(leave(0).await, Ok(0));
         assert!(leave(1).await.is_err());
