@@ -15,4 +15,5 @@ pub mod cache;
 pub mod connection;
 pub mod journal;
 pub mod ledger;
+pub mod service;
 pub mod transaction;

@@ -11,7 +11,7 @@ use syn::{
     TraitItem, parse_quote, parse_quote_spanned,
 };
 
-use crate::errors::Errors;
+use crate::errors::{self, Errors};
 use crate::parse;
 
 /// `crate = path`, then the items.
@@ -34,10 +34,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
                 );
                 Item::Verbatim(item)
             }
-            Err(error) => {
-                errors.push(error);
-                Item::Verbatim(item)
-            }
+            // Attributes reach statements and expressions too.
+            Err(error) => return not_an_item(&error, item),
         },
         Ok(parsed) => parsed,
     };
@@ -53,12 +51,29 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         },
         None => {}
     }
-    strip_with(&mut parsed);
+    strip_with(&mut parsed, &mut errors);
     let mut output = parsed.into_token_stream();
     if let Err(error) = errors.check() {
         output.extend(error.to_compile_error());
     }
     output
+}
+
+/// The error for what is no item, in place of it: that is where the attribute is then.
+fn not_an_item(error: &syn::Error, tokens: TokenStream) -> TokenStream {
+    let first = tokens.clone().into_iter().next();
+    let place = first.map_or_else(Span::call_site, |token| token.span());
+    let message = if syn::parse2::<Expr>(tokens.clone()).is_ok() {
+        "`#[async_with]` on an expression; write `async_with! { .. }`, or `#[with(..)]` above a block in a function \
+         that has `#[async_with]`"
+            .to_owned()
+    } else if Block::parse_within.parse2(tokens).is_ok() {
+        "`#[async_with]` on a statement; write `#[with] let name = manager;` in a function that has `#[async_with]`"
+            .to_owned()
+    } else {
+        error.to_string()
+    };
+    errors::as_expression(&syn::Error::new(place, message))
 }
 
 impl Arguments {
@@ -105,8 +120,8 @@ impl Arguments {
 }
 
 /// `async_with! { items, { body } }`, as an expression.
-fn block(path: &Path, items: &TokenStream, body: &Block) -> Expr {
-    let span = Span::mixed_site();
+fn block(path: &Path, items: &TokenStream, body: &Block, place: Span) -> Expr {
+    let span = Span::mixed_site().located_at(place);
     let mut items = items.clone();
     // One parenthesized item would be a list; a trailing comma would be two.
     let ends_with_comma = items
@@ -152,7 +167,11 @@ fn with_items(function: &mut ItemFn, arguments: &Arguments, errors: &mut Errors)
 /// Makes the whole of a body the body of an `async_with!` block.
 fn wrap(body: &mut Block, first: Vec<Stmt>, path: &Path, items: &TokenStream) {
     body.stmts.splice(0..0, first);
-    let expr = block(path, items, body);
+    let place = Span::mixed_site();
+    let braces = body.brace_token.span.join();
+    let expr = block(path, items, body, place);
+    // To the lints, the braces outside are not the user's.
+    body.brace_token = syn::token::Brace(place.located_at(braces));
     body.stmts = vec![Stmt::Expr(expr, None)];
 }
 
@@ -387,7 +406,7 @@ impl Forms<'_> {
             brace_token: syn::token::Brace::default(),
             stmts: rest,
         };
-        let block = block(&self.arguments.path, &items, &body);
+        let block = block(&self.arguments.path, &items, &body, local.let_token.span);
         if conditions.is_empty() {
             statements.push(Stmt::Expr(block, None));
         } else {
@@ -478,7 +497,13 @@ fn is_with(attr: &Attribute) -> bool {
 impl VisitMut for Forms<'_> {
     fn visit_block_mut(&mut self, block: &mut Block) {
         visit_mut::visit_block_mut(self, block);
-        block.stmts = self.lets(std::mem::take(&mut block.stmts));
+        let marked = |statement: &Stmt| matches!(statement, Stmt::Local(local) if local.attrs.iter().any(is_with));
+        if block.stmts.iter().any(marked) {
+            block.stmts = self.lets(std::mem::take(&mut block.stmts));
+            // To the lints, a block whose tail is generated is not the user's.
+            let braces = block.brace_token.span.join();
+            block.brace_token = syn::token::Brace(Span::mixed_site().located_at(braces));
+        }
     }
 
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
@@ -510,7 +535,8 @@ impl VisitMut for Forms<'_> {
             self.errors.push(error);
             return;
         }
-        let mut inside = block(&self.arguments.path, &items, &marked.block);
+        let place = with.pound_token.span;
+        let mut inside = block(&self.arguments.path, &items, &marked.block, place);
         if let Expr::Macro(inside) = &mut inside {
             inside.attrs = std::mem::take(&mut marked.attrs);
         }
@@ -523,21 +549,63 @@ impl VisitMut for Forms<'_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
-/// Takes away what is left of `#[with]` after an error, which rustc would call an unknown attribute.
-fn strip_with(item: &mut Item) {
-    struct Strip;
-    impl VisitMut for Strip {
+/// Takes away what is left of `#[with]`, which rustc would call an unknown attribute: after an error, or because it
+/// stands where it means nothing.
+fn strip_with(item: &mut Item, errors: &mut Errors) {
+    struct Strip<'a> {
+        after_error: bool,
+        errors: &'a mut Errors,
+    }
+
+    impl Strip<'_> {
+        fn strip(&mut self, attributes: &mut Vec<Attribute>) {
+            for with in attributes.extract_if(.., |attr| is_with(attr)) {
+                if !self.after_error {
+                    self.errors.on(
+                        &with,
+                        "`#[with(..)]` goes above a block, and `#[with]` above `let`; put braces around this",
+                    );
+                }
+            }
+        }
+    }
+
+    impl VisitMut for Strip<'_> {
         fn visit_local_mut(&mut self, local: &mut Local) {
-            local.attrs.retain(|attr| !is_with(attr));
+            self.strip(&mut local.attrs);
             visit_mut::visit_local_mut(self, local);
         }
 
-        fn visit_expr_block_mut(&mut self, block: &mut syn::ExprBlock) {
-            block.attrs.retain(|attr| !is_with(attr));
-            visit_mut::visit_expr_block_mut(self, block);
+        fn visit_expr_mut(&mut self, expr: &mut Expr) {
+            if let Some(attributes) = attributes(expr) {
+                self.strip(attributes);
+            }
+            visit_mut::visit_expr_mut(self, expr);
         }
     }
-    Strip.visit_item_mut(item);
+
+    let after_error = errors.count() > 0;
+    Strip {
+        after_error,
+        errors,
+    }
+    .visit_item_mut(item);
+}
+
+/// The attributes of the expressions that one may want to mark.
+fn attributes(expr: &mut Expr) -> Option<&mut Vec<Attribute>> {
+    macro_rules! of {
+        ($($kind:ident)*) => {
+            match expr {
+                $(Expr::$kind(expr) => Some(&mut expr.attrs),)*
+                _ => None,
+            }
+        };
+    }
+    of!(
+        Assign Async Await Binary Block Break Call Closure Const Continue Field ForLoop If Index Lit Loop Macro Match
+        MethodCall Paren Path Return Struct Try TryBlock Tuple Unary Unsafe While
+    )
 }
 
 /// The keyword of an item: the place for an error about what it is.

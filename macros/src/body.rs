@@ -19,6 +19,8 @@ pub(crate) struct Jump {
     pub(crate) inner: Lifetime,
     /// Whether a value goes with it.
     pub(crate) valued: bool,
+    /// Where it was written first.
+    pub(crate) place: Span,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -84,7 +86,13 @@ impl Jumps {
     }
 
     /// The label inside the body for a target outside of it.
-    fn target(&mut self, kind: JumpKind, label: Option<&Lifetime>, valued: bool) -> Lifetime {
+    fn target(
+        &mut self,
+        kind: JumpKind,
+        label: Option<&Lifetime>,
+        valued: bool,
+        place: Span,
+    ) -> Lifetime {
         let same = |jump: &&Jump| {
             jump.kind == kind && jump.label.as_ref() == label && jump.valued == valued
         };
@@ -101,6 +109,7 @@ impl Jumps {
             label: label.cloned(),
             inner: inner.clone(),
             valued,
+            place,
         });
         inner
     }
@@ -196,6 +205,9 @@ impl Jumps {
                     rewritten.set_span(group.span());
                     TokenTree::Group(rewritten)
                 }
+                TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+                    TokenTree::Group(Group::new(Delimiter::None, self.nested_block(group.stream())))
+                }
                 token => token,
             })
             .collect()
@@ -244,11 +256,21 @@ impl VisitMut for Jumps {
                 if let Some(value) = &mut jump.expr {
                     self.visit_expr_mut(value);
                 }
-                let inner = self.target(JumpKind::Break, jump.label.as_ref(), jump.expr.is_some());
+                let inner = self.target(
+                    JumpKind::Break,
+                    jump.label.as_ref(),
+                    jump.expr.is_some(),
+                    jump.break_token.span,
+                );
                 jump.label = Some(inner);
             }
             Expr::Continue(jump) if self.leaves(jump.label.as_ref()) => {
-                let inner = self.target(JumpKind::Continue, jump.label.as_ref(), false);
+                let inner = self.target(
+                    JumpKind::Continue,
+                    jump.label.as_ref(),
+                    false,
+                    jump.continue_token.span,
+                );
                 *expr = Expr::Break(ExprBreak {
                     attrs: std::mem::take(&mut jump.attrs),
                     break_token: Token![break](span),
@@ -298,6 +320,7 @@ impl VisitMut for Jumps {
 /// The break of a jump, as the enclosing function sees it.
 pub(crate) fn reissue(jump: &Jump, value: &TokenStream, span: Span) -> TokenStream {
     let label = &jump.label;
+    let span = span.located_at(jump.place);
     match jump.kind {
         JumpKind::Break if jump.valued => quote_spanned!(span=> break #label #value),
         JumpKind::Break => quote_spanned!(span=> break #label),

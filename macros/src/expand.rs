@@ -49,6 +49,8 @@ pub(crate) fn block(input: TokenStream) -> TokenStream {
 }
 
 struct Expansion {
+    /// `$crate`.
+    path: Ident,
     /// `$crate::expansion`, whose span also gives generated tokens their hygiene.
     runtime: TokenStream,
     span: Span,
@@ -63,6 +65,7 @@ impl Expansion {
         let (body, jumps) = body::take_jumps(&block.body, span);
         let runtime = quote_spanned!(span=> #path::expansion);
         Self {
+            path: path.clone(),
             runtime,
             span,
             body,
@@ -115,6 +118,13 @@ impl Expansion {
         }
     }
 
+    /// The path of what the expansion calls, at another place.
+    fn at(&self, span: Span) -> TokenStream {
+        let mut path = self.path.clone();
+        path.set_span(span);
+        quote_spanned!(span=> #path::expansion)
+    }
+
     /// The level of the item with this number, and everything inside it.
     fn level(&self, block: &Block, number: usize) -> TokenStream {
         let Self { runtime, span, .. } = self;
@@ -140,10 +150,11 @@ impl Expansion {
         let scope = Ident::new("__scope", lending);
         let raises = quote_spanned!(opening=> #scope.raises(0, &__return));
         let lend = quote_spanned!(lending=> #runtime::Scope::lend(&mut #scope));
+        let settling = self.at(closing);
         let settle = quote_spanned! {closing=>
-            #runtime::settle(
+            #settling::settle(
                 #scope, __stopped, __value, &__ended,
-                #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
+                #settling::tie(0, 0.0, 0), #settling::tie(0, 0.0, 0),
             )
         };
         let bind = item.pat.as_ref().map_or_else(
@@ -159,6 +170,8 @@ impl Expansion {
                 #runtime::finish(&mut __value, &__ended, __out).await
             }
         };
+        // The place of the body in messages about its type.
+        let keyword = quote_spanned!(opening=> async);
         let conclusion = self.conclusion(number, opening);
         quote_spanned! {span=>
             match {
@@ -176,7 +189,7 @@ impl Expansion {
                 let __stopped = {
                     let (__lent, __parts, __interrupt) = #lend;
                     let (__return, __value_type) = (__return.twin(), __value_type.twin());
-                    #runtime::drive(__parts, __interrupt, &__ended, async {
+                    #runtime::drive(__parts, __interrupt, &__ended, #keyword {
                         let __return = __return;
                         #[allow(unreachable_code)]
                         if false { return __return.value(); }

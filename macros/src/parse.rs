@@ -4,8 +4,8 @@
 //! tokens of an expression stays as it is: only the places where an item ends have to be found.
 
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
-use syn::parse::Parser;
-use syn::{Error, Expr, Pat};
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Expr, Pat, Type};
 
 use crate::errors::Errors;
 
@@ -34,17 +34,19 @@ impl Block {
         };
         let end = last.span();
         let parts = Parts::split(&tokens);
-        let (body, otherwise) = match parts.body {
+        let (body, otherwise) = match &parts.body {
             Ok(body) => {
                 let otherwise = otherwise(body.rest, &mut errors);
                 (Some(body.group.clone()), otherwise)
             }
-            Err(message) => {
-                errors.at(message.0.unwrap_or(end), message.1);
-                (None, None)
-            }
+            Err(_) => (None, None),
         };
         let items = items(&parts.items, &mut errors);
+        if let Err((place, message)) = parts.body
+            && errors.count() == 0
+        {
+            errors.at(place.unwrap_or(end), message);
+        }
         if let Some(body) = &body
             && parts.items.is_empty()
         {
@@ -70,7 +72,7 @@ pub(crate) fn item_list(tokens: TokenStream) -> Result<Vec<Item>, Error> {
     let mut cuts = Cuts::new(&tokens);
     let mut parts = Vec::new();
     while let Some((part, end)) = cuts.next_part() {
-        parts.push(part);
+        parts.push((part, end));
         if let End::Arrow(span) = end {
             errors.at(
                 span,
@@ -87,14 +89,15 @@ pub(crate) fn item_list(tokens: TokenStream) -> Result<Vec<Item>, Error> {
 /// `else { .. }`, or nothing, and an optional comma.
 fn otherwise(rest: &[TokenTree], errors: &mut Errors) -> Option<Group> {
     let (found, rest) = match rest {
-        [TokenTree::Ident(word), TokenTree::Group(group), rest @ ..]
-            if word == "else" && group.delimiter() == Delimiter::Brace =>
-        {
-            (Some(group.clone()), rest)
-        }
-        [TokenTree::Ident(word), ..] if word == "else" => {
-            errors.at(word.span(), "`else` without a block; write `else { .. }`");
-            return None;
+        [TokenTree::Ident(word), rest @ ..] if word == "else" => {
+            let Some((group, rest)) = rest
+                .split_first()
+                .and_then(|(first, rest)| Some((braces(first)?, rest)))
+            else {
+                errors.at(word.span(), "`else` without a block; write `else { .. }`");
+                return None;
+            };
+            (Some(group), rest)
         }
         rest => (None, rest),
     };
@@ -109,9 +112,9 @@ fn otherwise(rest: &[TokenTree], errors: &mut Errors) -> Option<Group> {
     found
 }
 
-fn items(parts: &[&[TokenTree]], errors: &mut Errors) -> Vec<Item> {
+fn items(parts: &[(&[TokenTree], End)], errors: &mut Errors) -> Vec<Item> {
     // One lone parenthesized group is a list of items, as in Python.
-    if let [[TokenTree::Group(group)]] = parts
+    if let [([TokenTree::Group(group)], _)] = parts
         && group.delimiter() == Delimiter::Parenthesis
     {
         let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
@@ -124,7 +127,7 @@ fn items(parts: &[&[TokenTree]], errors: &mut Errors) -> Vec<Item> {
         let mut cuts = Cuts::new(&tokens);
         let mut parts = Vec::new();
         while let Some((part, end)) = cuts.next_part() {
-            parts.push(part);
+            parts.push((part, end));
             if let End::Arrow(span) = end {
                 errors.at(
                     span,
@@ -133,26 +136,34 @@ fn items(parts: &[&[TokenTree]], errors: &mut Errors) -> Vec<Item> {
                 return Vec::new();
             }
         }
-        return parts
-            .iter()
-            .filter_map(|part| item(part, errors, group.span()))
-            .collect();
+        return each(&parts, errors);
     }
-    let place = parts
-        .iter()
-        .find_map(|part| part.first())
-        .map_or_else(Span::call_site, TokenTree::span);
+    each(parts, errors)
+}
+
+fn each(parts: &[(&[TokenTree], End)], errors: &mut Errors) -> Vec<Item> {
     parts
         .iter()
-        .filter_map(|part| item(part, errors, place))
+        .filter_map(|(part, end)| item(part, *end, errors))
         .collect()
 }
 
-fn item(tokens: &[TokenTree], errors: &mut Errors, place: Span) -> Option<Item> {
+fn item(tokens: &[TokenTree], end: End, errors: &mut Errors) -> Option<Item> {
     let Some(first) = tokens.first() else {
-        errors.at(place, "nothing between two commas; remove one");
+        let place = match end {
+            End::Comma(span) | End::Arrow(span) => span,
+            End::Input => Span::call_site(),
+        };
+        errors.at(place, "no manager before this comma; remove it");
         return None;
     };
+    if matches!(first, TokenTree::Ident(word) if word == "let") {
+        errors.at(
+            first.span(),
+            "`let` in place of a manager; write `manager as name`",
+        );
+        return None;
+    }
     let mut casts = Operands::new(tokens).filter_map(|(at, role)| match role {
         Role::As => Some(at),
         _ => None,
@@ -168,22 +179,41 @@ fn item(tokens: &[TokenTree], errors: &mut Errors, place: Span) -> Option<Item> 
         }
         Some(at) => {
             if let Some(second) = casts.next() {
-                let message = "a second `as` in one item; put a cast into parentheses, \
-                               as in `(value as Type) as name`, and an item that is only a cast into two pairs";
-                errors.at(tokens[second].span(), message);
-                return None;
+                let between: TokenStream = tokens[at + 1..second].iter().cloned().collect();
+                if syn::parse2::<Type>(between).is_ok() {
+                    let message = "a second `as` in one item; put a cast into parentheses, as in `(value as Type) as name`, \
+                                   and an item that is only a cast into two pairs";
+                    errors.at(tokens[second].span(), message);
+                    return None;
+                }
             }
             (&tokens[..at], Some((tokens[at].span(), &tokens[at + 1..])))
         }
     };
     let expr: TokenStream = expr.iter().cloned().collect();
     // Only to report its errors: the tokens are what is used.
-    if let Err(error) = syn::parse2::<Expr>(expr.clone()) {
-        errors.push(Error::new(
-            error.span(),
-            format!("{error} in a manager's expression; items are written `manager as name` and separated by commas"),
-        ));
-        return None;
+    match syn::parse2::<Expr>(expr.clone()) {
+        Ok(Expr::Assign(assign)) => {
+            errors.on(
+                &assign,
+                "an assignment in place of a manager; write `manager as name`",
+            );
+            return None;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let message = format!(
+                "{error} in a manager's expression; items are written `manager as name` and separated by commas"
+            );
+            let last = expr.into_iter().last().map(|token| token.span());
+            let place = if error.to_string().starts_with("unexpected end") {
+                last.unwrap_or(error.span())
+            } else {
+                error.span()
+            };
+            errors.at(place, message);
+            return None;
+        }
     }
     let pat = match pat {
         None => None,
@@ -200,16 +230,39 @@ fn item(tokens: &[TokenTree], errors: &mut Errors, place: Span) -> Option<Item> 
 }
 
 pub(crate) fn pattern(tokens: &TokenStream, errors: &mut Errors) -> Option<Pat> {
-    let pat = match Pat::parse_multi.parse2(tokens.clone()) {
-        Ok(pat) => pat,
+    let parse = |input: ParseStream<'_>| {
+        let pat = Pat::parse_multi(input)?;
+        let rest: TokenStream = input.parse()?;
+        Ok((pat, rest))
+    };
+    let (pat, rest) = match parse.parse2(tokens.clone()) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let message = format!(
                 "{error} in the pattern after `as`; write a name, `_`, or another pattern that always matches"
             );
-            errors.push(Error::new(error.span(), message));
+            errors.at(error.span(), message);
             return None;
         }
     };
+    if let Some(token) = rest.into_iter().next() {
+        let remedy = match &token {
+            TokenTree::Punct(colon) if colon.as_char() == ':' => {
+                "a type after the name, which is bound to `&mut Resource`; leave it out"
+            }
+            TokenTree::Punct(dash) if dash.as_char() == '-' => {
+                "this does not begin a body; write `=> { .. }`"
+            }
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+                "the body follows the managers without `=>`; write `=> { .. }`"
+            }
+            _ => {
+                "this does not separate managers; write `,` between them, and `=>` before the body"
+            }
+        };
+        errors.at(token.span(), remedy);
+        return None;
+    }
     check(&pat, Binding::Explicit, errors);
     Some(pat)
 }
@@ -313,12 +366,12 @@ fn check_at(pat: &Pat, binding: Binding, by_reference: bool, errors: &mut Errors
 
 /// The input, cut into items and body.
 struct Parts<'a> {
-    items: Vec<&'a [TokenTree]>,
+    items: Vec<(&'a [TokenTree], End)>,
     body: Result<Body<'a>, (Option<Span>, String)>,
 }
 
 struct Body<'a> {
-    group: &'a Group,
+    group: Group,
     rest: &'a [TokenTree],
 }
 
@@ -338,7 +391,7 @@ impl<'a> Parts<'a> {
             };
             let trailing_comma = part.is_empty() && matches!(end, End::Arrow(_));
             if !trailing_comma {
-                items.push(part);
+                items.push((part, end));
             }
             if let End::Arrow(span) = end {
                 if let Some(body) = body_at(cuts.rest()) {
@@ -347,9 +400,17 @@ impl<'a> Parts<'a> {
                         body: Ok(body),
                     };
                 }
-                let error = match cuts.rest().first() {
-                    Some(token) => (token.span(), "the body must be a block; write `=> { .. }`"),
-                    None => (span, "`=>` without a body; write `=> { .. }`"),
+                let error = match cuts.rest() {
+                    [TokenTree::Group(group), next, ..]
+                        if group.delimiter() == Delimiter::Brace =>
+                    {
+                        (
+                            next.span(),
+                            "unexpected after the body; managers stand before it, and only `else { .. }` after it",
+                        )
+                    }
+                    [token, ..] => (token.span(), "the body must be a block; write `=> { .. }`"),
+                    [] => (span, "`=>` without a body; write `=> { .. }`"),
                 };
                 return Self {
                     items,
@@ -357,10 +418,15 @@ impl<'a> Parts<'a> {
                 };
             }
         }
-        // There is no body where one could be: find out what was meant.
+        // There is no body where one could be: find out what was meant. Errors of the last item say it better.
         let error = match tokens {
             [.., TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => {
-                items.pop();
+                let follows_pattern = items
+                    .last()
+                    .is_some_and(|(part, _)| Operands::new(part).any(|(_, role)| role == Role::As));
+                if !follows_pattern {
+                    items.pop();
+                }
                 (
                     Some(group.span_open()),
                     "the body follows the managers without `=>`; write `=> { .. }`".to_owned(),
@@ -380,7 +446,7 @@ impl<'a> Parts<'a> {
 
 /// The body, if these tokens are one: a block that nothing but `else` continues.
 fn body_at(tokens: &[TokenTree]) -> Option<Body<'_>> {
-    let [TokenTree::Group(group), rest @ ..] = tokens else {
+    let [first, rest @ ..] = tokens else {
         return None;
     };
     let alone = match rest.first() {
@@ -391,12 +457,32 @@ fn body_at(tokens: &[TokenTree]) -> Option<Body<'_>> {
         }
         Some(_) => false,
     };
-    (group.delimiter() == Delimiter::Brace && alone).then_some(Body { group, rest })
+    let group = braces(first).filter(|_| alone)?;
+    Some(Body { group, rest })
+}
+
+/// A block, also one that a macro of the user's passed on as `$body:block`, in invisible delimiters.
+fn braces(token: &TokenTree) -> Option<Group> {
+    let TokenTree::Group(group) = token else {
+        return None;
+    };
+    match group.delimiter() {
+        Delimiter::Brace => Some(group.clone()),
+        Delimiter::None => {
+            let mut inside = group.stream().into_iter();
+            let (first, None) = (inside.next()?, inside.next()) else {
+                return None;
+            };
+            braces(&first)
+        }
+        _ => None,
+    }
 }
 
 /// Where an item ends.
+#[derive(Clone, Copy)]
 enum End {
-    Comma,
+    Comma(Span),
     Arrow(Span),
     Input,
 }
@@ -423,7 +509,7 @@ impl<'a> Cuts<'a> {
         }
         for (at, role) in Operands::new(rest) {
             let (length, end) = match role {
-                Role::Comma => (1, End::Comma),
+                Role::Comma => (1, End::Comma(rest[at].span())),
                 Role::Arrow => (2, End::Arrow(rest[at].span())),
                 _ => continue,
             };

@@ -204,6 +204,11 @@ pub enum Verdict {
 /// What an exit returns: `()` for a manager that never suppresses, [`Verdict`] for one that may (rule SUP-1).
 ///
 /// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what an exit can return",
+    label = "an exit returns `()` or `Verdict`",
+    note = "`()` never suppresses a failure; return `Verdict`, which is an enum, to suppress one"
+)]
 pub trait ExitVerdict: sealed::Sealed + Send + 'static {
     /// What stands for the value of a block whose failure was suppressed: nothing can stand for it when the manager
     /// never suppresses, `()` when it may. A generic function over `M: AsyncContextManager` needs no bound for it.

@@ -34,15 +34,16 @@ pub use async_with_macros::block_inner;
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
 use crate::frame::{self, Frame};
 use crate::interrupt::Member;
-use crate::manager::{Managed, Payload, report_of};
+use crate::manager::{Payload, report_of};
 use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
-use crate::scope::{How, Stopped};
+use crate::scope::How;
 use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
 
-use crate::manager::{Exited, InFrame, Surviving};
-pub use crate::scope::{Ended, Scope, drive};
+// Visible in one place, so that messages name them without a path.
+pub use crate::manager::{Exited, InFrame, Managed, Surviving};
+pub use crate::scope::{Drive, Ended, Interrupt, Parts, Scope, Stopped, drive};
 pub use core::compile_error;
 pub use core::option::Option::{self, None, Some};
 pub use core::result::Result::{self, Err, Ok};
@@ -348,8 +349,8 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     ended: &Ended,
     _: RT,
     _: VT,
-) -> Conclude<impl Future<Output = Exited<M::Exit, M::Error>> + use<M, R, V, RT, VT>, M, R, V, RT, VT>
-{
+) -> impl Future<Output = Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>>
++ use<M, R, V, RT, VT> {
     let mut outgoing = match (stopped.how, value) {
         (How::Ended, Some(value)) => Outgoing::Value(value),
         (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
@@ -391,7 +392,7 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     Conclude {
         exit,
         frame,
-        settled: Some(Settled {
+        settled: Some(Settled::<M, R, V, RT, VT> {
             cause,
             outgoing,
             classify: PhantomData,
@@ -641,14 +642,14 @@ impl<M: ScopedAsyncContextManager> OpenInFrame for &&Opener<M> {}
     label = "it is not clear by which of the two to enter this",
     note = "implement only one of them: `AsyncContextManager` when the exit is to survive cancellation"
 )]
-pub trait OneProtocol {
+pub trait EnteredByOneProtocol {
     type Kind;
 }
 
 pub trait OpenBoth<M> {
     fn __async_with_open(&self) -> M::Kind
     where
-        M: OneProtocol,
+        M: EnteredByOneProtocol,
     {
         unreachable!("no type implements the bound")
     }
@@ -661,14 +662,14 @@ impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&Open
     label = "this is a future, which does not implement `AsyncContextManager`",
     note = "if it resolves to a manager, add `.await`; if it is the set-up or the clean-up itself, implement `AsyncContextManager` for a type of your own"
 )]
-pub trait NotAFuture {
+pub trait EnterableFuture {
     type Kind;
 }
 
 pub trait OpenFuture<M> {
     fn __async_with_open(&self) -> M::Kind
     where
-        M: NotAFuture,
+        M: EnterableFuture,
     {
         unreachable!("no type implements the bound")
     }
@@ -681,14 +682,14 @@ impl<M: Future> OpenFuture<M> for &Opener<M> {}
     label = "this is a `Result`, which does not implement `AsyncContextManager`",
     note = "if it holds a manager, add `?` to take it out"
 )]
-pub trait NotAResult {
+pub trait EnterableResult {
     type Kind;
 }
 
 pub trait OpenResult<M> {
     fn __async_with_open(&self) -> M::Kind
     where
-        M: NotAResult,
+        M: EnterableResult,
     {
         unreachable!("no type implements the bound")
     }
@@ -701,14 +702,14 @@ impl<T, E> OpenResult<Result<T, E>> for &Opener<Result<T, E>> {}
     label = "this guard releases its lock when it is dropped; it does not implement `AsyncContextManager`",
     note = "bind it with `let` in the body, and use an asynchronous lock when the body awaits"
 )]
-pub trait NotAGuard {
+pub trait EnterableGuard {
     type Kind;
 }
 
 pub trait OpenGuard<M> {
     fn __async_with_open(&self) -> M::Kind
     where
-        M: NotAGuard,
+        M: EnterableGuard,
     {
         unreachable!("no type implements the bound")
     }
@@ -721,14 +722,14 @@ impl<M: Guard> OpenGuard<M> for &Opener<M> {}
     label = "this is text, which does not implement `AsyncContextManager`",
     note = "pass it to what makes a manager of it, as in `open(\"path\") as file`"
 )]
-pub trait NotText {
+pub trait EnterableText {
     type Kind;
 }
 
 pub trait OpenText<M> {
     fn __async_with_open(&self) -> M::Kind
     where
-        M: NotText,
+        M: EnterableText,
     {
         unreachable!("no type implements the bound")
     }
@@ -736,21 +737,12 @@ pub trait OpenText<M> {
 
 impl<M: AsRef<str>> OpenText<M> for &Opener<M> {}
 
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an async context manager",
-    label = "`{Self}` does not implement `AsyncContextManager`",
-    note = "implement `AsyncContextManager` for it, or `ScopedAsyncContextManager` when it borrows or is not `Send`"
-)]
-pub trait IsManager {
-    type Kind;
-}
-
 pub trait OpenOther<M> {
-    fn __async_with_open(&self) -> M::Kind
+    fn __async_with_open(&self) -> M::Resource
     where
-        M: IsManager,
+        M: AsyncContextManager,
     {
-        unreachable!("no type implements the bound")
+        unreachable!("a manager is opened by another trait")
     }
 }
 

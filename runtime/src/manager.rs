@@ -1,5 +1,7 @@
 //! One view of the two kinds of manager, for everything that does not depend on the kind.
 
+#![allow(missing_docs)]
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;

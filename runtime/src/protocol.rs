@@ -73,7 +73,7 @@ use crate::{Cause, ExitVerdict, Raised};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
     label = "this needs to implement `AsyncContextManager`",
-    note = "implement `AsyncContextManager` for `{Self}` (or `ScopedAsyncContextManager`, when it borrows or is not `Send`)"
+    note = "implement `AsyncContextManager` for it, or `ScopedAsyncContextManager` when it borrows or is not `Send`; a reference to a manager is none: pass it by value"
 )]
 pub trait AsyncContextManager: Sized + Send + 'static {
     /// What the body gets to use; `as pat` is matched against `&mut Resource`.
@@ -138,7 +138,8 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     fn interrupt(
         &self,
         resource: &Self::Resource,
-    ) -> impl Future<Output = Self::Error> + Send + use<Self> {
+    ) -> impl Future<Output = Self::Error> + Send + use<Self> // in an `impl`, write `use<>`
+    {
         let _ = resource;
         pending()
     }

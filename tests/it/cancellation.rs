@@ -1,32 +1,575 @@
 //! CAN: the future that holds a block is dropped.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
-use async_with::async_with;
-use async_with_tests::{Log, pend};
+use async_with::report::{self, Incident, Phase};
+use async_with::{
+    AsyncContextManager, Cause, ScopedAsyncContextManager, async_with, detach, drain,
+    move_on_when_cancelled, pending_exits,
+};
+use async_with_tests::{Boom, Gate, Log, pend, short};
+use futures::stream::FuturesUnordered;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{LocalSet, yield_now};
+use tokio_util::sync::CancellationToken;
 
-/// Lets what was spawned run.
-async fn settle() {
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
+/// A current-thread and a multi-thread runtime.
+pub(crate) fn runtimes() -> [Runtime; 2] {
+    let current_thread = Builder::new_current_thread().enable_all().build();
+    let multi_thread = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    [current_thread, multi_thread].map(|runtime| runtime.expect("a runtime"))
+}
+
+/// Fails when the future hangs, in place of hanging.
+pub(crate) async fn within_reason<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("it does not hang")
+}
+
+/// Runs a scenario on each kind of runtime.
+pub(crate) fn on_each_runtime<F: Future<Output = ()>>(scenario: impl Fn() -> F) {
+    for runtime in runtimes() {
+        runtime.block_on(within_reason(scenario()));
     }
 }
 
-/// CAN-1: dropped in the body, the exit runs to completion on the runtime.
-#[tokio::test]
-async fn dropped_in_the_body_the_exit_runs() {
-    let log = Log::new();
-    let inside = log.clone();
-    let task = tokio::spawn(async move {
-        async_with! { inside.manager("a").pending(2) => { std::future::pending::<()>().await } };
+/// Lets other tasks run until the event was written.
+pub(crate) async fn until(log: &Log, event: &str) {
+    while !log.events().iter().any(|written| written == event) {
+        yield_now().await;
+    }
+}
+
+/// What a dropped tree of `a`, `b`, `c` and `d` writes, from the body on.
+const TREE_DROPPED: [&str; 9] = [
+    "body",
+    "exit d: dropped",
+    "exited d",
+    "exit c: dropped",
+    "exited c",
+    "exit b: dropped",
+    "exited b",
+    "exit a: dropped",
+    "exited a",
+];
+
+/// Four blocks, one in another; the last two are one block of two items.
+async fn tree(log: Log, gate: Gate) {
+    async fn leaf(log: &Log, gate: &Gate) {
+        let d = log.manager("d").exit_pending(3).exit_waits_for(gate);
+        async_with! { log.manager("c").exit_pending(3), d => {
+            log.write("body");
+            pending::<()>().await;
+        }}
+    }
+    async fn middle(log: &Log, gate: &Gate) {
+        async_with! { log.manager("b").exit_pending(3) => { leaf(log, gate).await } }
+    }
+    async_with! { log.manager("a").exit_pending(3) => { middle(&log, &gate).await } }
+}
+
+/// CAN-1: dropped in the body, the exit runs to completion on the runtime, told that the block was dropped.
+#[test]
+fn dropped_in_the_body_the_exit_runs() {
+    on_each_runtime(|| async {
+        let log = Log::new();
+        let inside = log.clone();
+        let task = tokio::spawn(async move {
+            async_with! { inside.manager("a").pending(2) => {
+                inside.write("body");
+                pending::<()>().await;
+            }}
+        });
+        until(&log, "body").await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        drain().await;
+        assert_eq!(
+            log.take(),
+            ["enter a", "body", "exit a: dropped", "exited a"]
+        );
     });
-    settle().await;
-    task.abort();
-    assert!(task.await.unwrap_err().is_cancelled());
-    settle().await;
-    assert_eq!(log.take(), ["enter a", "exit a: dropped", "exited a"]);
+}
+
+/// CAN-1: the four usual ways to drop a future are one to the block.
+#[test]
+fn every_way_to_drop_a_future_is_the_same() {
+    on_each_runtime(|| async {
+        for way in ["drop", "select", "timeout", "join set"] {
+            let log = Log::new();
+            let block = {
+                let log = log.clone();
+                async move {
+                    async_with! { log.manager("a").pending(2) => {
+                        log.write("body");
+                        pending::<()>().await;
+                    }}
+                }
+            };
+            match way {
+                "drop" => {
+                    let mut block = Box::pin(block);
+                    while !log.events().contains(&"body".to_owned()) {
+                        assert!(futures::poll!(&mut block).is_pending());
+                    }
+                }
+                "select" => tokio::select! {
+                    () = block => unreachable!("its body is pending"),
+                    () = until(&log, "body") => {}
+                },
+                "timeout" => {
+                    let timeout = tokio::time::timeout(Duration::from_millis(1), block);
+                    assert!(timeout.await.is_err());
+                }
+                _ => {
+                    let mut set = tokio::task::JoinSet::new();
+                    set.spawn(block);
+                    until(&log, "body").await;
+                    set.shutdown().await;
+                }
+            }
+            drain().await;
+            assert_eq!(
+                log.take(),
+                ["enter a", "body", "exit a: dropped", "exited a"],
+                "{way}"
+            );
+        }
+    });
+}
+
+/// CAN-2: dropped inside exit, the same exit goes on, and is not started again.
+#[test]
+fn dropped_in_exit_the_same_exit_goes_on() {
+    on_each_runtime(|| async {
+        let (log, gate) = (Log::new(), Gate::new());
+        let (inside, waits) = (log.clone(), gate.clone());
+        let task = tokio::spawn(async move {
+            async_with! { inside.manager("a").exit_waits_for(&waits) => {} }
+        });
+        until(&log, "exit a: completed").await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        gate.open();
+        drain().await;
+        assert_eq!(log.take(), ["enter a", "exit a: completed", "exited a"]);
+    });
+}
+
+/// CAN-2: each poll of the exit happens once, wherever the future is dropped: it is the same future that goes on.
+#[tokio::test]
+async fn no_poll_of_an_exit_is_repeated() {
+    struct Counts(Arc<AtomicUsize>);
+    impl AsyncContextManager for Counts {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Boom> {
+            for _ in 0..10 {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                pend(1).await;
+            }
+            Ok(())
+        }
+    }
+    for polls in 1..10 {
+        let count = Arc::new(AtomicUsize::new(0));
+        let mut block = Box::pin(async {
+            async_with! { Counts(Arc::clone(&count)) => {} }
+            Ok::<_, Boom>(())
+        });
+        for _ in 0..polls {
+            assert!(futures::poll!(&mut block).is_pending());
+        }
+        assert_eq!(count.load(Ordering::SeqCst), polls);
+        drop(block);
+        drain().await;
+        assert_eq!(count.load(Ordering::SeqCst), 10, "{polls}");
+    }
+}
+
+/// CAN-2: the exit of a scoped manager is dropped with its block, which is reported.
+#[tokio::test]
+async fn a_scoped_exit_that_is_dropped_is_reported() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let dropped = async {
+        let mut block = Box::pin(async {
+            async_with! { log.manager("a"), log.scoped("b").exit_waits_for(&gate) => {} }
+        });
+        assert!(futures::poll!(&mut block).is_pending());
+        drop(block);
+    };
+    let ((), entries) = report::collect(dropped).await;
+    drain().await;
+    assert_eq!(
+        log.take(),
+        ["enter a", "enter b", "exit b: completed", "exit a: dropped"]
+    );
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert!(entries[0].manager.contains("Scoped"), "{entries:?}");
+    assert_eq!(
+        (entries[0].phase, entries[0].cause, &entries[0].incident),
+        (Phase::Exit, Cause::Completed, &Incident::Unfinished)
+    );
+}
+
+/// EXI-1, CAN-2: a scoped manager whose block is dropped before its exit has started is abandoned: while it waits for
+/// what was detached inside, for one.
+#[tokio::test]
+async fn a_scoped_exit_that_did_not_start_is_abandoned() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let dropped = async {
+        let mut block = Box::pin(async {
+            async_with! { log.scoped("outer") => {
+                let mut inner = Box::pin(async {
+                    async_with! { log.manager("inner").exit_waits_for(&gate) => { pending::<()>().await } }
+                });
+                assert!(futures::poll!(&mut inner).is_pending());
+            }}
+        });
+        assert!(futures::poll!(&mut block).is_pending());
+        drop(block);
+    };
+    let ((), entries) = report::collect(dropped).await;
+    gate.open();
+    drain().await;
+    assert_eq!(
+        log.take(),
+        [
+            "enter outer",
+            "enter inner",
+            "abandon outer",
+            "exit inner: dropped",
+            "exited inner"
+        ]
+    );
+    assert_eq!(entries, []);
+}
+
+/// CAN-3: when a tree is dropped at once, its exits run inside first, and each starts after the one before has ended.
+#[test]
+fn a_tree_that_is_dropped_keeps_the_order() {
+    on_each_runtime(|| async {
+        let log = Log::new();
+        let gate = Gate::new();
+        gate.open();
+        let task = tokio::spawn(tree(log.clone(), gate));
+        until(&log, "body").await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        drain().await;
+        assert_eq!(log.take()[4..], TREE_DROPPED);
+    });
+}
+
+/// CAN-2, CAN-3: the same when the innermost block is in its exit already.
+#[test]
+fn a_tree_that_is_dropped_in_an_exit_keeps_the_order() {
+    async fn tree(log: Log, gate: Gate) {
+        async_with! { log.manager("a").exit_pending(2) => {
+            async_with! { log.manager("b").exit_pending(2), log.manager("c").exit_waits_for(&gate) => {} }
+        }}
+    }
+    on_each_runtime(|| async {
+        let (log, gate) = (Log::new(), Gate::new());
+        let task = tokio::spawn(tree(log.clone(), gate.clone()));
+        until(&log, "exit c: completed").await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        gate.open();
+        drain().await;
+        assert_eq!(
+            log.take()[3..],
+            [
+                "exit c: completed",
+                "exited c",
+                "exit b: dropped",
+                "exited b",
+                "exit a: dropped",
+                "exited a"
+            ]
+        );
+    });
+}
+
+/// CAN-1, CAN-3: in a task of a `LocalSet`, exits survive as well, and managers that are not `Send` are abandoned.
+#[test]
+fn the_tasks_of_a_local_set_are_like_others() {
+    for runtime in runtimes() {
+        let log = Log::new();
+        let gate = Gate::new();
+        gate.open();
+        let scenario = async {
+            let task = tokio::task::spawn_local(tree(log.clone(), gate.clone()));
+            until(&log, "body").await;
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+            drain().await;
+            assert_eq!(log.take()[4..], TREE_DROPPED);
+
+            let inside = log.clone();
+            let task = tokio::task::spawn_local(async move {
+                let log = &inside;
+                async_with! { log.scoped("a").local(), log.manager("b").exit_pending(2) => {
+                    async_with! { log.scoped("c").local(), log.manager("d").exit_pending(2) => {
+                        log.write("body");
+                        pending::<()>().await;
+                    }}
+                }}
+            });
+            until(&log, "body").await;
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+            drain().await;
+            let events = log.take();
+            let of = |kind: &str| -> Vec<_> {
+                let chosen = events.iter().filter(|event| event.starts_with(kind));
+                chosen.map(String::as_str).collect()
+            };
+            assert_eq!(of("abandon"), ["abandon c", "abandon a"]);
+            assert_eq!(
+                of("exit"),
+                ["exit d: dropped", "exited d", "exit b: dropped", "exited b"]
+            );
+        };
+        LocalSet::new().block_on(&runtime, within_reason(scenario));
+    }
+}
+
+/// CAN-4: a block that lives on awaits the exits of the blocks that were dropped inside it before its own exit.
+#[test]
+fn an_inner_block_that_is_dropped_is_awaited_by_the_outer_one() {
+    async fn run(log: &Log, gate: &Gate, way: &str) -> Result<(), Boom> {
+        async_with! { log.manager("outer") => {
+            let inner = async {
+                async_with! { log.manager("inner").exit_waits_for(gate) => {
+                    log.write("body");
+                    pending::<()>().await;
+                }}
+            };
+            match way {
+                "select" | "question mark" => tokio::select! {
+                    biased;
+                    () = inner => {}
+                    () = until(log, "body") => {}
+                },
+                _ => {
+                    let timeout = tokio::time::timeout(Duration::from_millis(1), inner);
+                    assert!(timeout.await.is_err());
+                }
+            }
+            log.write("went on");
+            if way == "question mark" {
+                Err(Boom("left"))?;
+            }
+        }}
+        Ok(())
+    }
+    on_each_runtime(|| async {
+        for way in ["select", "timeout", "question mark"] {
+            let (log, gate) = (Log::new(), Gate::new());
+            let opener = {
+                let (log, gate) = (log.clone(), gate.clone());
+                tokio::spawn(async move {
+                    until(&log, "went on").await;
+                    until(&log, "exit inner: dropped").await;
+                    // Time for the outer exit to start too early.
+                    for _ in 0..20 {
+                        yield_now().await;
+                    }
+                    log.write("opened");
+                    gate.open();
+                })
+            };
+            let result = run(&log, &gate, way).await;
+            opener.await.expect("it does not panic");
+            let cause = if way == "question mark" {
+                assert_eq!(result, Err(Boom("left")));
+                "failed Boom"
+            } else {
+                assert_eq!(result, Ok(()));
+                "completed"
+            };
+            let mut events = log.take();
+            events.retain(|event| event.starts_with("exit") || event == "opened");
+            let outer = format!("exit outer: {cause}");
+            assert_eq!(
+                events,
+                ["exit inner: dropped", "opened", "exited inner", &outer],
+                "{way}"
+            );
+        }
+    });
+}
+
+/// CAN-3, CAN-4: an outer block that is dropped while an inner exit is running detached waits for it still, whether the
+/// outer block is in its body or waits already.
+#[test]
+fn detached_exits_are_awaited_when_the_outer_block_is_dropped_too() {
+    on_each_runtime(|| async {
+        for ends in [false, true] {
+            let (log, gate) = (Log::new(), Gate::new());
+            let (inside, waits) = (log.clone(), gate.clone());
+            let task = tokio::spawn(async move {
+                let log = &inside;
+                async_with! { log.manager("outer").exit_pending(1) => {
+                    let mut inner = Box::pin(async {
+                        async_with! { log.manager("inner").exit_waits_for(&waits) => { pending::<()>().await } }
+                    });
+                    assert!(futures::poll!(&mut inner).is_pending());
+                    drop(inner);
+                    log.write("body");
+                    if !ends {
+                        pending::<()>().await;
+                    }
+                }}
+            });
+            until(&log, "body").await;
+            until(&log, "exit inner: dropped").await;
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            log.write("opened");
+            gate.open();
+            drain().await;
+            let mut events = log.take();
+            events.retain(|event| event.starts_with("exit") || event == "opened");
+            let outer = if ends {
+                "exit outer: completed"
+            } else {
+                "exit outer: dropped"
+            };
+            assert_eq!(
+                events,
+                [
+                    "exit inner: dropped",
+                    "opened",
+                    "exited inner",
+                    outer,
+                    "exited outer"
+                ]
+            );
+        }
+    });
+}
+
+/// CAN-4: what a scoped block cannot wait for any more, the block around it does.
+#[tokio::test]
+async fn an_abandoned_block_passes_on_what_it_would_wait_for() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let opener = {
+        let (log, gate) = (log.clone(), gate.clone());
+        tokio::spawn(async move {
+            until(&log, "body ends").await;
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            log.write("opened");
+            gate.open();
+        })
+    };
+    let block = async {
+        async_with! { log.manager("outer") => {
+            let mut middle = Box::pin(async {
+                async_with! { log.scoped("middle"), log.manager("inner").exit_waits_for(&gate) => {
+                    pending::<()>().await;
+                }}
+            });
+            assert!(futures::poll!(&mut middle).is_pending());
+            drop(middle);
+            log.write("body ends");
+        }}
+    };
+    within_reason(block).await;
+    opener.await.expect("it does not panic");
+    assert_eq!(
+        log.take()[3..],
+        [
+            "abandon middle",
+            "body ends",
+            "exit inner: dropped",
+            "opened",
+            "exited inner",
+            "exit outer: completed"
+        ]
+    );
+}
+
+/// CAN-4: what a detached exit drops itself is awaited before anybody stops waiting for that exit.
+#[tokio::test]
+async fn what_a_detached_exit_drops_is_awaited_with_it() {
+    struct Drops(Log, Gate);
+    impl AsyncContextManager for Drops {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+            let Self(log, gate) = self;
+            log.write(format!("exit drops: {}", short(cause)));
+            let mut block = Box::pin(async {
+                async_with! { log.manager("inner").exit_waits_for(&gate) => { pending::<()>().await } }
+            });
+            assert!(futures::poll!(&mut block).is_pending());
+            Ok(())
+        }
+    }
+    let (log, gate) = (Log::new(), Gate::new());
+    let opener = {
+        let (log, gate) = (log.clone(), gate.clone());
+        tokio::spawn(async move {
+            until(&log, "exit inner: dropped").await;
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            log.write("opened");
+            gate.open();
+        })
+    };
+    let block = async {
+        async_with! { log.manager("outer") => {
+            let mut middle = Box::pin(async {
+                async_with! { Drops(log.clone(), gate.clone()) => { pending::<()>().await } }
+                Ok::<_, Boom>(())
+            });
+            assert!(futures::poll!(&mut middle).is_pending());
+            drop(middle);
+        }}
+    };
+    within_reason(block).await;
+    opener.await.expect("it does not panic");
+    assert_eq!(
+        log.take()[1..],
+        [
+            "exit drops: dropped",
+            "enter inner",
+            "exit inner: dropped",
+            "opened",
+            "exited inner",
+            "exit outer: completed"
+        ]
+    );
 }
 
 /// CAN-7: dropped inside an enter, nothing is owed to that manager; outer exits run. Never polled, nothing runs.
@@ -37,15 +580,16 @@ async fn dropped_inside_an_enter_nothing_is_owed() {
         async_with! { log.manager("a"), log.manager("b").pending(5) => {} }
     });
     assert!(futures::poll!(&mut block).is_pending());
+    assert_eq!(pending_exits().len(), 1);
     drop(block);
-    settle().await;
+    drain().await;
     assert_eq!(log.take(), ["enter a", "exit a: dropped"]);
 
     let block = async {
-        async_with! { log.manager("a") => {} }
+        async_with! { log.manager("a"), log.scoped("b") => {} }
     };
     drop(block);
-    settle().await;
+    drain().await;
     assert_eq!(log.take(), <[&str; 0]>::default());
 }
 
@@ -66,7 +610,7 @@ async fn there_is_no_gap_in_which_an_exit_is_lost() {
                 finished = block.as_mut().poll(&mut context).is_ready();
             }
         }
-        settle().await;
+        drain().await;
         let events = log.take();
         let count = |what: &str| {
             events
@@ -93,4 +637,279 @@ async fn there_is_no_gap_in_which_an_exit_is_lost() {
             break;
         }
     }
+}
+
+/// CAN-9: a detached exit keeps the collector of reports that it was detached in, and its task may be polled anywhere.
+#[test]
+fn a_detached_exit_keeps_its_collector() {
+    on_each_runtime(|| async {
+        let (log, gate) = (Log::new(), Gate::new());
+        let collected = report::collect(async {
+            let mut block = Box::pin(async {
+                async_with! { log.fallible("a").exit_fails().exit_waits_for(&gate) => { pending::<()>().await } }
+                Ok::<_, Boom>(())
+            });
+            assert!(futures::poll!(&mut block).is_pending());
+            drop(block);
+            gate.open();
+            drain().await;
+        });
+        let ((), entries) = collected.await;
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        assert_eq!(
+            (entries[0].cause, entries[0].incident.to_string()),
+            (Cause::Dropped, "failed: Boom(\"a\")".to_owned())
+        );
+    });
+}
+
+/// A scoped manager that borrows the log, and hands over a clean-up when it is abandoned.
+struct HandsOver<'a> {
+    log: &'a Log,
+    gate: &'a Gate,
+}
+
+impl ScopedAsyncContextManager for HandsOver<'_> {
+    type Resource = ();
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Infallible> {
+        self.log.write("enter scoped");
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<(), Infallible> {
+        self.log.write(format!("exit scoped: {}", short(cause)));
+        Ok(())
+    }
+
+    fn abandon(self, (): ()) {
+        let (log, gate) = (self.log.clone(), self.gate.clone());
+        log.write("abandon scoped");
+        detach("hand-over", async move {
+            log.write("clean up");
+            gate.opened().await;
+            log.write("cleaned up");
+        });
+    }
+}
+
+/// CAN-3, CAN-4: what `abandon` hands over runs after the exits that were detached inside, and before the outer exit.
+#[test]
+fn a_handed_over_clean_up_keeps_the_order() {
+    on_each_runtime(|| async {
+        for outer_is_dropped in [false, true] {
+            let (log, inner, scoped) = (Log::new(), Gate::new(), Gate::new());
+            let (l, i, s) = (log.clone(), inner.clone(), scoped.clone());
+            let task = tokio::spawn(async move {
+                let log = &l;
+                async_with! { log.manager("outer").exit_pending(1) => {
+                    let mut block = Box::pin(async {
+                        async_with! { HandsOver { log, gate: &s }, log.manager("inner").exit_waits_for(&i) => {
+                            pending::<()>().await;
+                        }}
+                    });
+                    assert!(futures::poll!(&mut block).is_pending());
+                    if outer_is_dropped {
+                        log.write("body");
+                        block.await;
+                    }
+                }}
+            });
+            if outer_is_dropped {
+                until(&log, "body").await;
+                task.abort();
+            }
+            until(&log, "exit inner: dropped").await;
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            log.write("open inner");
+            inner.open();
+            until(&log, "clean up").await;
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            let names: Vec<_> = pending_exits()
+                .into_iter()
+                .filter(|exit| exit.detached)
+                .map(|exit| exit.manager)
+                .collect();
+            assert!(names.contains(&"hand-over"), "{names:?}");
+            log.write("open scoped");
+            scoped.open();
+            drain().await;
+            let _ = task.await;
+            let cause = if outer_is_dropped {
+                "dropped"
+            } else {
+                "completed"
+            };
+            let mut events = log.take();
+            events.retain(|event| !event.starts_with("enter") && event != "body");
+            assert_eq!(
+                events,
+                [
+                    "abandon scoped",
+                    "exit inner: dropped",
+                    "open inner",
+                    "exited inner",
+                    "clean up",
+                    "open scoped",
+                    "cleaned up",
+                    &format!("exit outer: {cause}"),
+                    "exited outer"
+                ]
+            );
+        }
+    });
+}
+
+/// CAN-5: `drain` waits for a clean-up that was handed over, from inside of a block and from nowhere.
+#[tokio::test]
+async fn drain_waits_for_a_handed_over_clean_up() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let mut block = Box::pin(async {
+        async_with! { HandsOver { log: &log, gate: &gate } => { pending::<()>().await } }
+    });
+    assert!(futures::poll!(&mut block).is_pending());
+    drop(block);
+    {
+        let (log, gate) = (log.clone(), gate.clone());
+        detach("from nowhere", async move {
+            gate.opened().await;
+            log.write("from nowhere");
+        });
+    }
+    {
+        let mut drained = pin!(drain());
+        for _ in 0..20 {
+            assert!(futures::poll!(&mut drained).is_pending());
+            yield_now().await;
+        }
+        gate.open();
+        drained.await;
+    }
+    assert_eq!(
+        log.take(),
+        [
+            "enter scoped",
+            "abandon scoped",
+            "clean up",
+            "cleaned up",
+            "from nowhere"
+        ]
+    );
+}
+
+/// PAN-3: a clean-up that was handed over and panics is reported by its name; what comes after it runs.
+#[tokio::test]
+async fn a_handed_over_clean_up_that_panics_is_reported() {
+    let log = Log::new();
+    let collected = report::collect(async {
+        async_with! { log.manager("outer") => {
+            detach("breaks", async {
+                pend(1).await;
+                std::panic::resume_unwind(Box::new("broken"));
+            });
+        }}
+    });
+    let ((), entries) = collected.await;
+    assert_eq!(log.take(), ["enter outer", "exit outer: completed"]);
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(
+        (entries[0].manager, entries[0].incident.to_string()),
+        ("breaks", "panicked: broken".to_owned())
+    );
+}
+
+/// CAN-1: blocks that are dropped together by a set of futures all exit, each on its own.
+#[tokio::test]
+async fn the_blocks_of_a_set_of_futures_all_exit() {
+    let log = Log::new();
+    {
+        let mut set: FuturesUnordered<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|name| {
+                let log = &log;
+                async move {
+                    async_with! { log.manager(name).exit_pending(1) => { pending::<()>().await } }
+                }
+            })
+            .collect();
+        assert!(futures::poll!(futures::StreamExt::next(&mut set)).is_pending());
+    }
+    drain().await;
+    let mut events = log.take();
+    events.sort();
+    assert_eq!(
+        events,
+        [
+            "enter a",
+            "enter b",
+            "enter c",
+            "exit a: dropped",
+            "exit b: dropped",
+            "exit c: dropped",
+            "exited a",
+            "exited b",
+            "exited c"
+        ]
+    );
+}
+
+/// CAN-5, TYP-2: a block that stays open while a million others come and go inside it, ten thousand of them dropped,
+/// needs no more memory at any time than at the start.
+#[test]
+fn a_long_lived_block_does_not_grow() {
+    struct Quick;
+    impl AsyncContextManager for Quick {
+        type Resource = ();
+        type Error = Infallible;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+    async fn cycles(count: u32) {
+        for number in 1..=count {
+            async_with! { Quick => {} }
+            if number % 100 == 0 {
+                let mut block = Box::pin(async {
+                    async_with! { Quick => { pending::<()>().await } }
+                });
+                assert!(futures::poll!(&mut block).is_pending());
+                drop(block);
+                yield_now().await;
+            }
+        }
+    }
+    let (log, gate) = (Log::new(), Gate::new());
+    let [runtime, _] = runtimes();
+    // Blocks under one that may be interrupted keep more accounts than others.
+    let mut outer = Box::pin(async {
+        async_with! { move_on_when_cancelled(CancellationToken::new()) => {
+            cycles(1_000).await;
+            log.write("warm");
+            gate.opened().await;
+            cycles(1_000_000).await;
+        }}
+    });
+    runtime.block_on(async {
+        tokio::select! {
+            () = &mut outer => unreachable!("it waits for the gate"),
+            () = until(&log, "warm") => {}
+        }
+    });
+    gate.open();
+    let measured = allocation_counter::measure(|| runtime.block_on(&mut outer));
+    // Some blocks are always there, and the set of the runtime's tasks.
+    assert!(measured.bytes_max < 64 * 1024, "{measured:?}");
+    assert!(measured.count_max < 100, "{measured:?}");
 }

@@ -49,11 +49,23 @@ async fn end(log: &Log, row: &str) -> Result<&'static str, Fail> {
 #[tokio::test(start_paused = true)]
 async fn the_truth_table_is_true() {
     let readme = include_str!("../../README.md");
-    let table = readme.split("| the body |").nth(1).expect("the table").split("\n\n").next();
+    let table = readme
+        .split("| the body |")
+        .nth(1)
+        .expect("the table")
+        .split("\n\n")
+        .next();
     let mut rows = 0;
-    for line in table.into_iter().flat_map(str::lines).filter(|line| line.starts_with("| ")).skip(1) {
+    for line in table
+        .into_iter()
+        .flat_map(str::lines)
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+    {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [row, exit, told, block] = cells[..] else { panic!("four columns: {line}") };
+        let [row, exit, told, block] = cells[..] else {
+            panic!("four columns: {line}")
+        };
         if row == "---" {
             continue;
         }
@@ -68,9 +80,24 @@ async fn the_truth_table_is_true() {
         } else {
             Some(future.await)
         };
-        let exits: Vec<_> = log.take().into_iter().filter(|event| event.starts_with("exit")).collect();
-        let expected = if told == "failed" { "exit m: failed Boom".to_owned() } else { format!("exit m: {told}") };
-        let expected = expected.replace("failed Boom", if row.contains('?') { "failed Fail" } else { "failed Boom" });
+        let exits: Vec<_> = log
+            .take()
+            .into_iter()
+            .filter(|event| event.starts_with("exit"))
+            .collect();
+        let expected = if told == "failed" {
+            "exit m: failed Boom".to_owned()
+        } else {
+            format!("exit m: {told}")
+        };
+        let expected = expected.replace(
+            "failed Boom",
+            if row.contains('?') {
+                "failed Fail"
+            } else {
+                "failed Boom"
+            },
+        );
         assert_eq!(exits, [expected], "{row}");
         let did = match result {
             Some(Ok(Ok("value"))) => "gives the value",
@@ -78,7 +105,9 @@ async fn the_truth_table_is_true() {
             Some(Ok(Ok("gave the error"))) => "gives that value",
             Some(Ok(Err(Fail::Boom))) => "raises that very error",
             Some(Ok(Err(Fail::Elapsed))) => "raises the manager's error",
-            Some(Err(payload)) if payload.downcast_ref() == Some(&"payload") => "panics on, with the same payload",
+            Some(Err(payload)) if payload.downcast_ref() == Some(&"payload") => {
+                "panics on, with the same payload"
+            }
             None => "gives nothing: nobody is there",
             other => panic!("{row}: {other:?}"),
         };
@@ -91,7 +120,14 @@ async fn the_truth_table_is_true() {
 #[test]
 fn the_example_has_at_most_twenty_lines() {
     let readme = include_str!("../../README.md");
-    let example = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
-    let lines = example.expect("an example").lines().filter(|line| !line.trim().is_empty()).count();
+    let example = readme
+        .split("```rust\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let lines = example
+        .expect("an example")
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .count();
     assert!((5..=20).contains(&lines), "{lines}");
 }

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use async_with::{
     AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager, Verdict,
@@ -31,6 +31,15 @@ impl Log {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(event.into());
+    }
+
+    /// The events so far, which stay.
+    #[must_use]
+    pub fn events(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The events so far, which are removed.
@@ -108,6 +117,47 @@ pub async fn pend(times: usize) {
     .await;
 }
 
+/// What tests wait for, and open when they want what waits to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<Mutex<Gated>>);
+
+#[derive(Debug, Default)]
+struct Gated {
+    open: bool,
+    wakers: Vec<Waker>,
+}
+
+impl Gate {
+    /// A closed gate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets everybody through, from now on.
+    pub fn open(&self) {
+        let wakers = {
+            let mut gated = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            gated.open = true;
+            std::mem::take(&mut gated.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until it is open.
+    pub async fn opened(&self) {
+        poll_fn(|cx| {
+            let mut gated = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if gated.open {
+                return Poll::Ready(());
+            }
+            gated.wakers.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 /// What a manager does at each step.
 #[derive(Clone, Debug)]
 struct Plan {
@@ -115,7 +165,9 @@ struct Plan {
     enter: Act,
     exit: Act,
     inspect: Act,
-    pend: usize,
+    enter_pends: usize,
+    exit_pends: usize,
+    gate: Option<Gate>,
     verdict: Verdict,
 }
 
@@ -143,13 +195,15 @@ impl Plan {
             enter: Act::Succeed,
             exit: Act::Succeed,
             inspect: Act::Succeed,
-            pend: 0,
+            enter_pends: 0,
+            exit_pends: 0,
+            gate: None,
             verdict: Verdict::Propagate,
         }
     }
 
     async fn enter(&self, log: &Log) -> Result<Resource, Boom> {
-        pend(self.pend).await;
+        pend(self.enter_pends).await;
         log.write(format!("enter {}", self.name));
         self.enter.act(self.name)?;
         Ok(Resource {
@@ -161,8 +215,11 @@ impl Plan {
 
     async fn exit(&self, log: &Log, cause: Cause) -> Result<(), Boom> {
         log.write(format!("exit {}: {}", self.name, short(cause)));
-        pend(self.pend).await;
-        if self.pend > 0 {
+        pend(self.exit_pends).await;
+        if let Some(gate) = &self.gate {
+            gate.opened().await;
+        }
+        if self.exit_pends > 0 || self.gate.is_some() {
             log.write(format!("exited {}", self.name));
         }
         self.exit.act(self.name)
@@ -258,8 +315,28 @@ impl<E, V> Logged<E, V> {
 
     /// Is pending so many times in enter and in exit.
     #[must_use]
-    pub fn pending(mut self, times: usize) -> Self {
-        self.plan.pend = times;
+    pub fn pending(self, times: usize) -> Self {
+        self.enter_pending(times).exit_pending(times)
+    }
+
+    /// Is pending so many times in enter.
+    #[must_use]
+    pub fn enter_pending(mut self, times: usize) -> Self {
+        self.plan.enter_pends = times;
+        self
+    }
+
+    /// Is pending so many times in exit.
+    #[must_use]
+    pub fn exit_pending(mut self, times: usize) -> Self {
+        self.plan.exit_pends = times;
+        self
+    }
+
+    /// Waits in exit until the gate is open.
+    #[must_use]
+    pub fn exit_waits_for(mut self, gate: &Gate) -> Self {
+        self.plan.gate = Some(gate.clone());
         self
     }
 
@@ -342,8 +419,28 @@ pub struct Scoped<'a, V = ()> {
 impl Scoped<'_> {
     /// Is pending so many times in enter and in exit.
     #[must_use]
-    pub fn pending(mut self, times: usize) -> Self {
-        self.inner.pend = times;
+    pub fn pending(self, times: usize) -> Self {
+        self.enter_pending(times).exit_pending(times)
+    }
+
+    /// Is pending so many times in enter.
+    #[must_use]
+    pub fn enter_pending(mut self, times: usize) -> Self {
+        self.inner.enter_pends = times;
+        self
+    }
+
+    /// Is pending so many times in exit.
+    #[must_use]
+    pub fn exit_pending(mut self, times: usize) -> Self {
+        self.inner.exit_pends = times;
+        self
+    }
+
+    /// Waits in exit until the gate is open.
+    #[must_use]
+    pub fn exit_waits_for(mut self, gate: &Gate) -> Self {
+        self.inner.gate = Some(gate.clone());
         self
     }
 }

@@ -108,9 +108,16 @@ pub async fn tokens() -> u64 {
 /// Jumps, with labels and values, from the fragments and from the macro.
 pub async fn jumps(limit: u64) -> u64 {
     let mut sum = 0;
-    in_a_loop!(Open(sum), counter, if counter.next() < limit { continue }, {
-        sum += counter.count;
-    });
+    in_a_loop!(
+        Open(sum),
+        counter,
+        if counter.next() < limit {
+            continue;
+        },
+        {
+            sum += counter.count;
+        }
+    );
     let found = 'outer: loop {
         for number in 0..limit {
             with_label!('outer, Open(number), counter, counter.next() > sum, counter.count);

@@ -36,7 +36,10 @@ async fn blocks_have_their_values() {
 async fn blocks_are_left() {
     assert_eq!(block::question_marks(None).await, Err(Problem));
     assert_eq!(block::question_marks(Some(Open(1))).await, Ok(0));
-    assert_eq!((block::returns(true).await, block::returns(false).await), (0, 0));
+    assert_eq!(
+        (block::returns(true).await, block::returns(false).await),
+        (0, 0)
+    );
     for number in 0..6 {
         let left = tokio::spawn(block::diverges_for_nothing(number)).await;
         assert_eq!(left.ok(), None, "{number}");
@@ -79,11 +82,24 @@ async fn attributed_functions_have_their_values() {
 #[tokio::test]
 async fn bare_functions_have_their_values() {
     assert_eq!((bare::nothing().await, bare::block().await), (1, 2));
-    assert_eq!((bare::lets(true).await, bare::lets(false).await), (Err(Problem), Ok(0)));
+    assert_eq!(
+        (bare::lets(true).await, bare::lets(false).await),
+        (Err(Problem), Ok(0))
+    );
     assert_eq!(bare::lets_in_blocks(4).await, 0);
-    assert_eq!((bare::blocks(0).await, bare::blocks(9).await), (Ok(0), Ok(0)));
+    assert_eq!(
+        (bare::blocks(0).await, bare::blocks(9).await),
+        (Ok(0), Ok(0))
+    );
     let mut server = bare::Server::default();
-    assert_eq!((server.handle().await, server.block().await, server.requests()), (1, 2, 1));
+    assert_eq!(
+        (
+            server.handle().await,
+            server.block().await,
+            server.requests()
+        ),
+        (1, 2, 1)
+    );
     assert_eq!(bare::inner::function().await, 2);
 }
 
@@ -94,7 +110,10 @@ async fn fragments_become_blocks() {
     assert_eq!(fragments::tokens().await, 0);
     assert_eq!(fragments::jumps(3).await, 0);
     assert_eq!(fragments::statements().await, 0);
-    assert_eq!((fragments::defined(0).await, fragments::defined(3).await), (0, 5));
+    assert_eq!(
+        (fragments::defined(0).await, fragments::defined(3).await),
+        (0, 5)
+    );
 }
 
 #[tokio::test]

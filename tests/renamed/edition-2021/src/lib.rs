@@ -130,7 +130,13 @@ mod tests {
         assert!(leave(1).await.is_err());
         assert_eq!(leave(2).await, Ok(2));
         let panicked = tokio::spawn(leave(3)).await.expect_err("it panics");
-        assert_eq!(panicked.into_panic().downcast_ref::<String>().map(String::as_str), Some("3"));
+        assert_eq!(
+            panicked
+                .into_panic()
+                .downcast_ref::<String>()
+                .map(String::as_str),
+            Some("3")
+        );
     }
 
     /// What the temporaries of a tail expression borrow.
