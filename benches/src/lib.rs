@@ -2,9 +2,9 @@
 //!
 //! Every block is written in three forms, for one, two, four and eight nested managers of either kind:
 //!
-//! - [`Form::Plain`]: enter, body, exit, one after another. An early return or a panic skips the exits.
-//! - [`Form::Guarded`]: by hand, with the guarantee that the macro gives. See [`guard`].
-//! - [`Form::Block`]: `async_with!`.
+//! - [`Form::Plain`] is enter, body, exit, one after another. An early return or a panic skips the exits.
+//! - [`Form::Guarded`] is written by hand, with the guarantee that the macro gives. See [`guard`].
+//! - [`Form::Block`] is `async_with!`.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -211,15 +211,15 @@ macro_rules! blocks {
     )+) => {
         $(
             async fn $plain<P: Pace>() -> Result<u64, Failure> {
-                Ok(plain!({ check($sum)? } $($resource = $manager::<P>::new($number),)+))
+                Ok(plain!({ check($sum)? + 1 } $($resource = $manager::<P>::new($number),)+))
             }
 
             async fn $guarded<P: Pace>() -> Result<u64, Failure> {
-                guarded!({ Ok::<_, Failure>(check($sum)?) } $($resource = $manager::<P>::new($number),)+)
+                guarded!({ Ok::<_, Failure>(check($sum)? + 1) } $($resource = $manager::<P>::new($number),)+)
             }
 
             async fn $block<P: Pace>() -> Result<u64, Failure> {
-                Ok(async_with! { $($manager::<P>::new($number) as $resource),+ => { check($sum)? } })
+                Ok(async_with! { $($manager::<P>::new($number) as $resource),+ => { check($sum)? + 1 } })
             }
         )+
 

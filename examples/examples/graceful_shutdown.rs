@@ -37,9 +37,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-#[tokio::main]
+// On one thread, what is printed is always the same. Nothing is lost on several either.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
     let style = match std::env::args().nth(1).as_deref() {
         None => Style::Block,
@@ -70,7 +71,9 @@ async fn main() -> Result<ExitCode> {
         println!("   {fate}: {count}");
     }
     println!("The transfers");
-    println!("   entered: {}", service.counts().entries.opened);
+    let entries = service.counts().entries;
+    println!("   entered: {}", entries.opened);
+    println!("   exited: {}", entries.closed);
     for (end, count) in service.ends().await? {
         println!("   {end}: {count}");
     }
@@ -170,15 +173,11 @@ impl AsyncContextManager for CutOff {
     type Error = Infallible;
     type Exit = ();
 
-    async fn enter(&mut self) -> std::result::Result<JoinSet<Result<()>>, Infallible> {
+    async fn enter(&mut self) -> Result<JoinSet<Result<()>>, Infallible> {
         Ok(JoinSet::new())
     }
 
-    async fn exit(
-        self,
-        mut clients: JoinSet<Result<()>>,
-        _: Cause,
-    ) -> std::result::Result<(), Infallible> {
+    async fn exit(self, mut clients: JoinSet<Result<()>>, _: Cause) -> Result<(), Infallible> {
         clients.shutdown().await;
         Ok(())
     }
@@ -334,7 +333,7 @@ async fn rush_hour(
         crowd.call(60, Duration::from_millis(20), Manner::KeepsSilent);
         crowd.ended().await;
 
-        // Now one takes the books and does not let go, and four wait for it.
+        // Then one client gets hold of the books and does not let go, and four wait for that.
         let before = service.counts();
         crowd.call(70, AGES, Manner::KeepsSilent);
         service.until(|now| now.transactions.opened > before.transactions.opened).await;

@@ -206,7 +206,10 @@ impl Jumps {
                     TokenTree::Group(rewritten)
                 }
                 TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-                    TokenTree::Group(Group::new(Delimiter::None, self.nested_block(group.stream())))
+                    TokenTree::Group(Group::new(
+                        Delimiter::None,
+                        self.nested_block(group.stream()),
+                    ))
                 }
                 token => token,
             })

@@ -258,17 +258,32 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         cause: Cause,
         children: Option<Arc<Children>>,
     ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
-        let exit = async move {
-            if let Some(children) = children {
-                let children = PassOn(children);
-                children.0.wait().await;
+        async move {
+            let (manager, resource) = match children {
+                None => (self, resource),
+                Some(children) => {
+                    // Dropped while it waits, the exit has not started: it is as if the body were dropped.
+                    let mut armed = Armed(Some((self, resource, children)));
+                    armed.wait().await;
+                    match armed.0.take() {
+                        Some((manager, resource, _)) => (manager, resource),
+                        None => unreachable!("it is taken once"),
+                    }
+                }
+            };
+            let name = Self::name();
+            let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
+            match catch_unwind(AssertUnwindSafe(exit)) {
+                Ok(exit) => {
+                    InFrameExit {
+                        exit: Some(exit),
+                        manager: name,
+                        cause,
+                    }
+                    .await
+                }
+                Err(payload) => Exited::Panicked(payload),
             }
-            limits::watch(Self::name(), cause, self.0.exit(resource, cause)).await
-        };
-        InFrameExit {
-            exit: Some(exit),
-            manager: Self::name(),
-            cause,
         }
     }
 
@@ -294,6 +309,25 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
 
     fn around_poll(&self) -> impl Sized {
         self.0.around_poll()
+    }
+}
+
+/// A manager whose exit waits for the children of its block.
+struct Armed<M: Managed>(Option<(M, M::Resource, Arc<Children>)>);
+
+impl<M: Managed> Armed<M> {
+    async fn wait(&mut self) {
+        if let Some((_, _, children)) = &self.0 {
+            children.wait().await;
+        }
+    }
+}
+
+impl<M: Managed> Drop for Armed<M> {
+    fn drop(&mut self) {
+        if let Some((manager, resource, children)) = self.0.take() {
+            manager.abandon(resource, Some(children), Runtime::default());
+        }
     }
 }
 

@@ -383,7 +383,7 @@ async fn cfg_on_a_marked_statement_is_kept() {
 /// ATT-3: what is not async is an error at the `fn` keyword.
 #[test]
 fn a_sync_function_is_an_error() {
-    let expected = std::fs::read_to_string("ui/attribute-on-sync-function.stderr");
+    let expected = std::fs::read_to_string("ui/attribute-with-managers-on-sync-fn.stderr");
     let expected = expected.expect("the compile-fail test is there");
     assert!(expected.contains("not async; write `async fn`"));
     assert!(

@@ -9,6 +9,7 @@
 
 mod attribute;
 mod cancellation;
+mod cost;
 mod errors;
 mod examples;
 mod exit;
@@ -16,6 +17,7 @@ mod flow;
 mod order;
 mod panics;
 mod readme;
+mod shutdown_example;
 mod support;
 mod suppression;
 mod syntax;

@@ -146,11 +146,11 @@ async fn eight_items_in_one_block() {
 #[test]
 fn a_wrong_value_gets_one_error_that_names_the_trait() {
     for name in [
-        "future-as-item",
-        "result-as-item",
-        "guard-as-item",
-        "string-as-item",
-        "number-as-item",
+        "future-as-manager",
+        "result-as-manager",
+        "mutex-guard-as-manager",
+        "string-as-manager",
+        "number-as-manager",
     ] {
         let expected = std::fs::read_to_string(format!("ui/{name}.stderr"));
         let expected = expected.expect("the compile-fail test is there");

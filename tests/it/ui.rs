@@ -87,17 +87,17 @@ const SEVERAL: &[(&str, usize, &str)] = &[
     ),
     (
         "attribute-on-block",
-        4,
+        3,
         "rustc reports that attributes on expressions are unstable",
     ),
     (
         "attribute-on-closure",
-        4,
+        3,
         "rustc reports that attributes on expressions are unstable",
     ),
     (
         "attribute-on-let",
-        2,
+        3,
         "rustc reports that attributes on statements are unstable",
     ),
     (
@@ -106,29 +106,9 @@ const SEVERAL: &[(&str, usize, &str)] = &[
         "rustc reports that attributes on expressions are unstable",
     ),
     (
-        "with-above-if",
-        3,
-        "rustc reports that attributes on expressions are unstable",
-    ),
-    (
         "with-above-expression",
         2,
         "the attribute is left to rustc, and the name is not bound",
-    ),
-    (
-        "assignment-in-place-of-as",
-        2,
-        "the name is missing where it is assigned and where it is used",
-    ),
-    (
-        "let-in-place-of-as",
-        2,
-        "the name is not bound where it is used",
-    ),
-    (
-        "error-not-debug",
-        2,
-        "the exit asks again for what the end of the body asked for",
     ),
     (
         "syntax-error-in-jumping-body",

@@ -14,7 +14,6 @@ use async_with_benches::Kind;
 use crate::aims::Aims;
 
 const FUNCTIONS: usize = 300;
-const ROUNDS: usize = 3;
 
 /// What both crates begin with.
 const PRELUDE: &str = "\
@@ -54,16 +53,19 @@ pub async fn work(value: u64) -> Result<u64, Failure> {
 struct Profile {
     name: &'static str,
     arguments: &'static [&'static str],
+    rounds: usize,
 }
 
 const PROFILES: [Profile; 2] = [
     Profile {
         name: "check",
         arguments: &["--emit=metadata"],
+        rounds: 4,
     },
     Profile {
         name: "build",
         arguments: &["--emit=link", "-Cdebuginfo=2"],
+        rounds: 2,
     },
 ];
 
@@ -91,7 +93,7 @@ pub(crate) fn measure(aims: &mut Aims) {
         let sources = [write("by_hand", by_hand(kind)), write("block", BLOCK)];
         for profile in &PROFILES {
             let mut fastest = [Duration::MAX; 2];
-            for _ in 0..ROUNDS {
+            for _ in 0..profile.rounds {
                 for (source, fastest) in sources.iter().zip(&mut fastest) {
                     *fastest = (*fastest).min(compile(source, profile, &dependencies));
                 }
@@ -166,7 +168,7 @@ fn compile(source: &Path, profile: &Profile, dependencies: &[OsString]) -> Durat
     let elapsed = start.elapsed();
     assert!(status.success(), "{} does not compile", source.display());
     match (processor, processor_time()) {
-        (Some(before), Some(after)) => after - before,
+        (Some(before), Some(after)) => after.saturating_sub(before),
         _ => elapsed,
     }
 }
@@ -188,17 +190,19 @@ fn crate_of(kind: Kind, body: &str) -> String {
         Kind::Scoped => "ScopedAsyncContextManager",
         Kind::Surviving => "AsyncContextManager",
     };
-    let mut source = PRELUDE.replace("Protocol", protocol);
-    let mut uses = String::new();
-    for number in 0..FUNCTIONS {
-        source += &format!("\npub async fn f{number}(x: u64) -> Result<u64, Failure> {body}\n");
-        uses += &format!("        Box::pin(f{number}({number})),\n");
-    }
+    let functions = (0..FUNCTIONS)
+        .map(|number| format!("pub async fn f{number}(x: u64) -> Result<u64, Failure> {body}"));
     // Without a use, no code is made of the functions.
-    source += &format!(
-        "\npub fn all() -> Vec<Pin<Box<dyn Future<Output = Result<u64, Failure>>>>> {{\n    vec![\n{uses}    ]\n}}\n"
-    );
-    source
+    let uses = (0..FUNCTIONS).map(|number| format!("all.push(Box::pin(f{number}({number})));"));
+    let all = [
+        PRELUDE.replace("Protocol", protocol),
+        functions.collect::<Vec<_>>().join("\n"),
+        "pub type Boxed = Pin<Box<dyn Future<Output = Result<u64, Failure>>>>;".to_owned(),
+        "pub fn all(all: &mut Vec<Boxed>) {".to_owned(),
+        uses.collect::<Vec<_>>().join("\n"),
+        "}".to_owned(),
+    ];
+    all.join("\n")
 }
 
 const BLOCK: &str = "{

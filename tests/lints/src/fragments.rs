@@ -112,6 +112,7 @@ pub async fn jumps(limit: u64) -> u64 {
         Open(sum),
         counter,
         if counter.next() < limit {
+            sum += 1;
             continue;
         },
         {
