@@ -13,8 +13,8 @@
 //! not.
 //!
 //! With `--without`, the same clients meet [`transfer_by_hand`], which has its clean-up at its end, after the `?`s. What
-//! is lost then is counted and printed. The money is safe even so, because SQLite rolls back when the last handle on a
-//! connection is dropped; a database on another machine does that when it notices, and keeps its locks until then.
+//! is lost then is counted and printed. The money is safe even so, because this database rolls back when a connection
+//! is dropped; one on another machine does that when it notices, and keeps its locks until then.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -283,15 +283,15 @@ struct Crowd {
 impl Crowd {
     fn call(&mut self, amount: i64, patience: Duration, manner: Manner) {
         self.called += 1;
-        let (payer, payee) = if self.called % 2 == 0 {
-            ("ann", "bob")
+        let [from, to] = if self.called % 2 == 0 {
+            ["ann", "bob"]
         } else {
-            ("eve", "lea")
+            ["eve", "lea"]
         };
         let order = Order {
             number: self.called,
-            payer,
-            payee,
+            payer: from,
+            payee: to,
             amount,
         };
         let request = Request { order, patience };

@@ -22,7 +22,7 @@ use crate::ledger::{INSPECTIONS, Order};
 pub const ACCOUNTS: [(&str, i64); 4] = [("ann", 1000), ("bob", 1000), ("eve", 1000), ("lea", 1000)];
 
 /// Longer than any transfer takes.
-pub const AGES: Duration = Duration::from_secs(60);
+pub const AGES: Duration = Duration::from_mins(1);
 
 /// A bank with many clients at the same time. A clone is the same service.
 #[derive(Clone, Debug)]
@@ -373,14 +373,14 @@ impl FromStr for Request {
 
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let words: Vec<_> = line.split(' ').collect();
-        let [number, payer, payee, amount, patience] = words[..] else {
+        let [number, from, to, amount, patience] = words[..] else {
             return Err("an order has five words");
         };
         let number_in = |word: &str| word.parse().map_err(|_| "this is not a number");
         let order = Order {
             number: number_in(number)?,
-            payer: account(payer)?,
-            payee: account(payee)?,
+            payer: account(from)?,
+            payee: account(to)?,
             amount: number_in(amount)?,
         };
         let patience = patience.parse().map_err(|_| "this is not a duration")?;

@@ -252,38 +252,36 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         self.0.enter()
     }
 
-    fn exit(
+    async fn exit(
         self,
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
-        async move {
-            let (manager, resource) = match children {
-                None => (self, resource),
-                Some(children) => {
-                    // Dropped while it waits, the exit has not started: it is as if the body were dropped.
-                    let mut armed = Armed(Some((self, resource, children)));
-                    armed.wait().await;
-                    match armed.0.take() {
-                        Some((manager, resource, _)) => (manager, resource),
-                        None => unreachable!("it is taken once"),
-                    }
+    ) -> Exited<Self::Exit, Self::Error> {
+        let (manager, resource) = match children {
+            None => (self, resource),
+            Some(children) => {
+                // Dropped while it waits, the exit has not started: it is as if the body were dropped.
+                let mut armed = Armed(Some((self, resource, children)));
+                armed.wait().await;
+                match armed.0.take() {
+                    Some((manager, resource, _)) => (manager, resource),
+                    None => unreachable!("it is taken once"),
                 }
-            };
-            let name = Self::name();
-            let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
-            match catch_unwind(AssertUnwindSafe(exit)) {
-                Ok(exit) => {
-                    InFrameExit {
-                        exit: Some(exit),
-                        manager: name,
-                        cause,
-                    }
-                    .await
-                }
-                Err(payload) => Exited::Panicked(payload),
             }
+        };
+        let name = Self::name();
+        let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
+        match catch_unwind(AssertUnwindSafe(exit)) {
+            Ok(exit) => {
+                InFrameExit {
+                    exit: Some(exit),
+                    manager: name,
+                    cause,
+                }
+                .await
+            }
+            Err(payload) => Exited::Panicked(payload),
         }
     }
 

@@ -34,7 +34,7 @@ impl<M: Managed> Scope<M> {
     }
 
     /// Awaits the enter, and arms the exit in the very poll in which it succeeds (rule CAN-8).
-    pub fn enter<'a>(&'a mut self) -> impl Future<Output = Result<(), M::Error>> + use<'a, M> {
+    pub fn enter(&mut self) -> impl Future<Output = Result<(), M::Error>> + use<'_, M> {
         let Self {
             manager,
             resource,
