@@ -64,6 +64,7 @@ async fn main() -> Result<ExitCode> {
     // The one line: the exits of transfers that were dropped go on by themselves, and this waits until the last of them
     // is done. Without it, `main` would return, and the runtime would take the rest of them down with it.
     drain().await;
+    let owed = pending_exits().len();
 
     println!("The service has stopped: {stopped}");
     println!("The clients");
@@ -79,7 +80,7 @@ async fn main() -> Result<ExitCode> {
     }
     println!("What must not be");
     let mut counts = service.inspect().await?;
-    counts.push(("exits still owed", i64::try_from(pending_exits().len())?));
+    counts.push(("exits still owed", i64::try_from(owed)?));
     let reports: Vec<_> = reports.try_iter().collect();
     counts.push(("errors nobody was told of", i64::try_from(reports.len())?));
     for (what, count) in &counts {

@@ -107,9 +107,11 @@ impl Expansion {
         quote_spanned! {span=>
             {
                 let __return = #runtime::Ty::new();
-                #[allow(unreachable_code)]
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 if false { return __return.value(); }
                 let __value_type = #runtime::Ty::new();
+                // What is generated around a value of type `!` diverges.
+                #[allow(clippy::diverging_sub_expression)]
                 if false { __value_type.value() } else {
                     #(#payloads)*
                     #whole
@@ -180,7 +182,7 @@ impl Expansion {
                 match #runtime::Scope::enter(&mut #scope).await {
                     #runtime::Ok(()) => {}
                     #runtime::Err(__error) => {
-                        #[allow(unreachable_code)]
+                        #[allow(unreachable_code, clippy::diverging_sub_expression)]
                         return __raise(__error);
                     }
                 }
@@ -191,7 +193,7 @@ impl Expansion {
                     let (__return, __value_type) = (__return.twin(), __value_type.twin());
                     #runtime::drive(__parts, __interrupt, &__ended, #keyword {
                         let __return = __return;
-                        #[allow(unreachable_code)]
+                        #[allow(unreachable_code, clippy::diverging_sub_expression)]
                         if false { return __return.value(); }
                         let __value_type = __value_type;
                         let __lent = __lent;
@@ -224,7 +226,7 @@ impl Expansion {
         };
         let mut inner = quote_spanned! {span=>
             #value
-            #[allow(unreachable_code)]
+            #[allow(unreachable_code, clippy::diverging_sub_expression)]
             return #runtime::finish(&mut __value, &__ended, __out).await;
         };
         for (number, jump) in self.jumps.iter().enumerate() {
@@ -242,7 +244,7 @@ impl Expansion {
         if self.jumps.is_empty() {
             inner = quote_spanned! {span=>
                 #value
-                #[allow(unreachable_code)]
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 #runtime::finish(&mut __value, &__ended, __out).await
             };
         }
@@ -302,11 +304,11 @@ impl Expansion {
         quote_spanned! {span=>
             #runtime::Concluded::Value(__value) => #value,
             #runtime::Concluded::Left(__left) => {
-                #[allow(unreachable_code)]
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 return __left;
             }
             #runtime::Concluded::Raised(__error) => {
-                #[allow(unreachable_code)]
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 return __raise(__error);
             }
             #runtime::Concluded::Skipped(__skipped) => #skipped,

@@ -203,8 +203,7 @@ async fn a_deadline_that_has_passed_stays_so() {
 #[tokio::test]
 async fn a_token_interrupts_the_body() {
     async fn raises(token: CancellationToken, log: &Log) -> Result<u8, Cancelled> {
-        async_with! { cancellable(token) as token, log.manager("a") => {
-            assert!(!token.is_cancelled() || token.is_cancelled());
+        async_with! { cancellable(token), log.manager("a") => {
             log.write("body");
             Ok(pending().await)
         }}
@@ -288,7 +287,7 @@ fn the_blocks_inside_exit_in_place() {
                 "exit b: cancelled",
                 "exited b",
                 "inspect a: Elapsed",
-                "exit a: failed Elapsed"
+                "exit a: failed Error"
             ]
         );
     }
@@ -378,21 +377,22 @@ async fn many_blocks_side_by_side_exit_in_place() {
 }
 
 /// CAN-6: so do blocks beside futures of other kinds, which keep their set busy.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn blocks_beside_busy_futures_exit_in_place() {
     async fn one(log: &Log) {
         async_with! { log.scoped("a").exit_pending(2) => { pending::<()>().await } }
     }
     let log = Log::new();
-    async_with! { move_on_after(ms(10)) => {
+    async_with! { move_on_when_cancelled(CancellationToken::new()) as token => {
+        let token = &*token;
         let mut set = FuturesUnordered::new();
         set.push(one(&log).boxed_local());
         for _ in 0..100 {
-            set.push(async {
+            set.push(async move {
+                pend(5).await;
+                token.cancel();
                 loop {
-                    // It wakes itself, and lets time pass.
-                    futures::future::select(pin!(pend(1)), pin!(sleep(ms(1)))).await;
-                    tokio::time::advance(Duration::from_micros(100)).await;
+                    pend(1).await;
                 }
             }.boxed_local());
         }

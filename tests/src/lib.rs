@@ -416,7 +416,7 @@ pub struct Scoped<'a, V = ()> {
     exit: PhantomData<V>,
 }
 
-impl Scoped<'_> {
+impl<V> Scoped<'_, V> {
     /// Is pending so many times in enter and in exit.
     #[must_use]
     pub fn pending(self, times: usize) -> Self {
