@@ -1,33 +1,32 @@
-//! What the macros expand to.
+//! What the macros expand to, to be read: one idea per test.
+//!
+//! A plain name stands for `$crate`. The expansion of the block is shown whole once; the other tests show how theirs
+//! differs from that one. `UPDATE_EXPECT=1 cargo test -p async-with-macros` accepts what has changed.
+
 use expect_test::{Expect, expect};
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::punctuated::Punctuated;
+use syn::visit_mut::{self, VisitMut};
+use syn::{Expr, File, Token, parse_quote};
 
-fn pretty(tokens: &TokenStream) -> String {
-    let file = syn::parse2(tokens.clone()).unwrap_or_else(|error| panic!("{error}: {tokens}"));
-    prettyplease::unparse(&file)
-}
-fn block(input: TokenStream, expected: &Expect) {
-    let expansion = crate::expand::block(quote!(async_with #input));
-    expected.assert_eq(&pretty(&quote!(async fn function() { #expansion })));
-}
-fn attribute(arguments: TokenStream, item: TokenStream, expected: &Expect) {
-    expected.assert_eq(&pretty(&crate::attribute::expand(arguments, item)));
-}
-
+/// The simplest block: what the user wrote is in line 10 (the manager), 29 and 30 (the name and the body).
+///
+/// Look at the order: the manager is opened, entered, lent to the body (an `async` block that returns what the function
+/// returns), and exited; then the `match` at the end carries control on. `if false { .. }` tells rustc the types of the
+/// function's return and of the block's value before it sees the body.
 #[test]
 fn one_item() {
-    block(
-        quote!(open(path) as file => { file.read().await }),
-        &expect![[r#"
+    let expected = expect![[r#"
         async fn function() {
             {
                 let __return = async_with::expansion::Ty::new();
-                #[allow(unreachable_code)]
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 if false {
                     return __return.value();
                 }
                 let __value_type = async_with::expansion::Ty::new();
+                #[allow(clippy::diverging_sub_expression)]
                 if false {
                     __value_type.value()
                 } else {
@@ -41,7 +40,8 @@ fn one_item() {
                         match async_with::expansion::Scope::enter(&mut __scope).await {
                             async_with::expansion::Ok(()) => {}
                             async_with::expansion::Err(__error) => {
-                                #[allow(unreachable_code)] return __raise(__error);
+                                #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                                return __raise(__error);
                             }
                         }
                         let mut __value = async_with::expansion::None;
@@ -60,7 +60,7 @@ fn one_item() {
                                     &__ended,
                                     async {
                                         let __return = __return;
-                                        #[allow(unreachable_code)]
+                                        #[allow(unreachable_code, clippy::diverging_sub_expression)]
                                         if false {
                                             return __return.value();
                                         }
@@ -71,31 +71,35 @@ fn one_item() {
                                             .same(
                                                 if false { __value_type.value() } else { file.read().await },
                                             );
-                                        #[allow(unreachable_code)]
+                                        #[allow(unreachable_code, clippy::diverging_sub_expression)]
                                         async_with::expansion::finish(&mut __value, &__ended, __out)
                                             .await
                                     },
                                 )
                                 .await
                         };
-                        let (__exit, __settled) = async_with::expansion::settle(
-                            __scope,
-                            __stopped,
-                            __value,
-                            &__ended,
-                            async_with::expansion::tie(0, 0.0, 0),
-                            async_with::expansion::tie(0, 0.0, 0),
-                        );
-                        (__exit, __settled, __raise)
+                        (
+                            async_with::expansion::settle(
+                                __scope,
+                                __stopped,
+                                __value,
+                                &__ended,
+                                async_with::expansion::tie(0, 0.0, 0),
+                                async_with::expansion::tie(0, 0.0, 0),
+                            ),
+                            __raise,
+                        )
                     } {
-                        (__exit, __settled, __raise) => {
-                            match async_with::expansion::conclude(__settled, __exit.await) {
+                        (__conclude, __raise) => {
+                            match __conclude.await {
                                 async_with::expansion::Concluded::Value(__value) => __value,
                                 async_with::expansion::Concluded::Left(__left) => {
-                                    #[allow(unreachable_code)] return __left;
+                                    #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                                    return __left;
                                 }
                                 async_with::expansion::Concluded::Raised(__error) => {
-                                    #[allow(unreachable_code)] return __raise(__error);
+                                    #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                                    return __raise(__error);
                                 }
                                 async_with::expansion::Concluded::Skipped(__skipped) => {
                                     async_with::expansion::skip(&__value_type, __skipped)
@@ -110,454 +114,536 @@ fn one_item() {
                 }
             }
         }
-    "#]],
-    );
+    "#]];
+    expected.assert_eq(&block(one()));
 }
+
+/// The second item's level takes the place of the first one's body, and is made in the same way (rule ORD-3).
+///
+/// Look at the lines that go: `second` is opened where `first` is bound, and may use it (rule ORD-1).
 #[test]
-fn two_item() {
-    block(
-        quote!(open(path) as file, lock() => { file.read().await }),
-        &expect![[r#"
-        async fn function() {
-            {
-                let __return = async_with::expansion::Ty::new();
-                #[allow(unreachable_code)]
-                if false {
-                    return __return.value();
-                }
-                let __value_type = async_with::expansion::Ty::new();
-                if false {
-                    __value_type.value()
-                } else {
-                    match {
-                        let mut __scope = {
-                            use async_with::expansion::open::*;
-                            let __opener = async_with::expansion::Opener::new(open(path));
-                            (&&&&__opener).__async_with_open().open(__opener)
-                        };
-                        let __raise = __scope.raises(0, &__return);
-                        match async_with::expansion::Scope::enter(&mut __scope).await {
-                            async_with::expansion::Ok(()) => {}
-                            async_with::expansion::Err(__error) => {
-                                #[allow(unreachable_code)] return __raise(__error);
-                            }
-                        }
-                        let mut __value = async_with::expansion::None;
-                        let __ended = async_with::expansion::Ended::new();
-                        let __stopped = {
-                            let (__lent, __parts, __interrupt) = async_with::expansion::Scope::lend(
-                                &mut __scope,
-                            );
-                            let (__return, __value_type) = (
-                                __return.twin(),
-                                __value_type.twin(),
-                            );
-                            async_with::expansion::drive(
-                                    __parts,
-                                    __interrupt,
-                                    &__ended,
-                                    async {
-                                        let __return = __return;
-                                        #[allow(unreachable_code)]
-                                        if false {
-                                            return __return.value();
-                                        }
-                                        let __value_type = __value_type;
-                                        let __lent = __lent;
-                                        let file = __lent;
-                                        let __out = __value_type
-                                            .same(
-                                                match {
-                                                    let mut __scope = {
-                                                        use async_with::expansion::open::*;
-                                                        let __opener = async_with::expansion::Opener::new(lock());
-                                                        (&&&&__opener).__async_with_open().open(__opener)
-                                                    };
-                                                    let __raise = __scope.raises(0, &__return);
-                                                    match async_with::expansion::Scope::enter(&mut __scope)
-                                                        .await
-                                                    {
-                                                        async_with::expansion::Ok(()) => {}
-                                                        async_with::expansion::Err(__error) => {
-                                                            #[allow(unreachable_code)] return __raise(__error);
-                                                        }
-                                                    }
-                                                    let mut __value = async_with::expansion::None;
-                                                    let __ended = async_with::expansion::Ended::new();
-                                                    let __stopped = {
-                                                        let (__lent, __parts, __interrupt) = async_with::expansion::Scope::lend(
-                                                            &mut __scope,
-                                                        );
-                                                        let (__return, __value_type) = (
-                                                            __return.twin(),
-                                                            __value_type.twin(),
-                                                        );
-                                                        async_with::expansion::drive(
-                                                                __parts,
-                                                                __interrupt,
-                                                                &__ended,
-                                                                async {
-                                                                    let __return = __return;
-                                                                    #[allow(unreachable_code)]
-                                                                    if false {
-                                                                        return __return.value();
-                                                                    }
-                                                                    let __value_type = __value_type;
-                                                                    let __lent = __lent;
-                                                                    let _ = __lent;
-                                                                    let __out = __value_type
-                                                                        .same(
-                                                                            if false { __value_type.value() } else { file.read().await },
-                                                                        );
-                                                                    #[allow(unreachable_code)]
-                                                                    async_with::expansion::finish(&mut __value, &__ended, __out)
-                                                                        .await
-                                                                },
-                                                            )
-                                                            .await
-                                                    };
-                                                    let (__exit, __settled) = async_with::expansion::settle(
-                                                        __scope,
-                                                        __stopped,
-                                                        __value,
-                                                        &__ended,
-                                                        async_with::expansion::tie(0, 0.0, 0),
-                                                        async_with::expansion::tie(0, 0.0, 0),
-                                                    );
-                                                    (__exit, __settled, __raise)
-                                                } {
-                                                    (__exit, __settled, __raise) => {
-                                                        match async_with::expansion::conclude(
-                                                            __settled,
-                                                            __exit.await,
-                                                        ) {
-                                                            async_with::expansion::Concluded::Value(__value) => __value,
-                                                            async_with::expansion::Concluded::Left(__left) => {
-                                                                #[allow(unreachable_code)] return __left;
-                                                            }
-                                                            async_with::expansion::Concluded::Raised(__error) => {
-                                                                #[allow(unreachable_code)] return __raise(__error);
-                                                            }
-                                                            async_with::expansion::Concluded::Skipped(__skipped) => {
-                                                                async_with::expansion::skip(&__value_type, __skipped)
-                                                            }
-                                                            async_with::expansion::Concluded::Jump(__jump) => {
-                                                                let _ = __jump;
-                                                                async_with::expansion::no_jump()
-                                                            }
-                                                        }
-                                                    }
-                                                },
-                                            );
-                                        async_with::expansion::finish(&mut __value, &__ended, __out)
-                                            .await
-                                    },
-                                )
-                                .await
-                        };
-                        let (__exit, __settled) = async_with::expansion::settle(
-                            __scope,
-                            __stopped,
-                            __value,
-                            &__ended,
-                            async_with::expansion::tie(0, 0.0, 0),
-                            async_with::expansion::tie(0, 0.0, 0),
-                        );
-                        (__exit, __settled, __raise)
-                    } {
-                        (__exit, __settled, __raise) => {
-                            match async_with::expansion::conclude(__settled, __exit.await) {
-                                async_with::expansion::Concluded::Value(__value) => __value,
-                                async_with::expansion::Concluded::Left(__left) => {
-                                    #[allow(unreachable_code)] return __left;
-                                }
-                                async_with::expansion::Concluded::Raised(__error) => {
-                                    #[allow(unreachable_code)] return __raise(__error);
-                                }
-                                async_with::expansion::Concluded::Skipped(__skipped) => {
-                                    async_with::expansion::skip(&__value_type, __skipped)
-                                }
-                                async_with::expansion::Concluded::Jump(__jump) => {
-                                    let _ = __jump;
-                                    async_with::expansion::no_jump()
-                                }
-                            }
-                        }
-                    }
-                }
+fn two_items() {
+    let expected = expect![[r#"
+          ..
+          let __lent = __lent;
+        - let file = __lent;
+        + let first = __lent;
+          let __out = __value_type
+          .same(
+        - if false { __value_type.value() } else { file.read().await },
+        + match {
+        + let mut __scope = {
+        + use async_with::expansion::open::*;
+        + let __opener = async_with::expansion::Opener::new(
+        + second(first),
+          );
+        + (&&&&__opener).__async_with_open().open(__opener)
+        + };
+        + let __raise = __scope.raises(0, &__return);
+        + match async_with::expansion::Scope::enter(&mut __scope)
+        + .await
+        + {
+        + async_with::expansion::Ok(()) => {}
+        + async_with::expansion::Err(__error) => {
+          #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        + return __raise(__error);
+        + }
+        + }
+        + let mut __value = async_with::expansion::None;
+        + let __ended = async_with::expansion::Ended::new();
+        + let __stopped = {
+        + let (__lent, __parts, __interrupt) = async_with::expansion::Scope::lend(
+        + &mut __scope,
+        + );
+        + let (__return, __value_type) = (
+        + __return.twin(),
+        + __value_type.twin(),
+        + );
+        + async_with::expansion::drive(
+        + __parts,
+        + __interrupt,
+        + &__ended,
+        + async {
+        + let __return = __return;
+        + #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        + if false {
+        + return __return.value();
+        + }
+        + let __value_type = __value_type;
+        + let __lent = __lent;
+        + let _ = __lent;
+        + let __out = __value_type
+        + .same(
+        + if false {
+        + __value_type.value()
+        + } else {
+        + use_both(first).await
+        + },
+        + );
+        + #[allow(unreachable_code, clippy::diverging_sub_expression)]
+          async_with::expansion::finish(&mut __value, &__ended, __out)
+          ..
+          }
+        + },
+        + );
+        + async_with::expansion::finish(&mut __value, &__ended, __out)
+        + .await
+        + },
+        + )
+        + .await
+        + };
+        + (
+        + async_with::expansion::settle(
+        + __scope,
+        + __stopped,
+        + __value,
+        + &__ended,
+        + async_with::expansion::tie(0, 0.0, 0),
+        + async_with::expansion::tie(0, 0.0, 0),
+        + ),
+        + __raise,
+        + )
+        + } {
+        + (__conclude, __raise) => {
+        + match __conclude.await {
+        + async_with::expansion::Concluded::Value(__value) => __value,
+        + async_with::expansion::Concluded::Left(__left) => {
+        + #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        + return __left;
+          }
+        + async_with::expansion::Concluded::Raised(__error) => {
+        + #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        + return __raise(__error);
+          }
+        + async_with::expansion::Concluded::Skipped(__skipped) => {
+        + async_with::expansion::skip(&__value_type, __skipped)
+          }
+        + async_with::expansion::Concluded::Jump(__jump) => {
+        + let _ = __jump;
+        + async_with::expansion::no_jump()
+          }
+        + }
+        + }
+        + }
+        + }
+        + }
+        + }
+    "#]];
+    let two = quote!(open(path) as first, second(first) => { use_both(first).await });
+    show_difference(two, &expected);
+}
+
+/// A body with `?` and `return` is not touched: it stands in a function of its own, as it were, which returns the same.
+#[test]
+fn question_mark() {
+    let expected = expect![[r#"
+          ..
+          .same(
+        - if false { __value_type.value() } else { file.read().await },
+        + if false {
+        + __value_type.value()
+        + } else {
+        + if file.is_empty() {
+        + return Ok(0);
+        + }
+        + file.read().await?
+        + },
+          );
+    "#]];
+    let body = quote!(open(path) as file => {
+        if file.is_empty() {
+            return Ok(0);
+        }
+        file.read().await?
+    });
+    show_difference(body, &expected);
+}
+
+/// A jump that leaves the body ends it with a number, by way of a labeled block, and is made again after the exit.
+///
+/// Look at the last lines: there is the jump that the user wrote, in the function that the user wrote.
+#[test]
+fn jump() {
+    let expected = expect![[r#"
+          ..
+          let file = __lent;
+        + '__async_with_jump_0: {
+          let __out = __value_type
+          .same(
+        - if false { __value_type.value() } else { file.read().await },
+        + if false {
+        + __value_type.value()
+        + } else {
+        + if file.is_empty() {
+        + break '__async_with_jump_0;
+        + }
+        + file.read().await
+        + },
+          );
+          #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        - async_with::expansion::finish(&mut __value, &__ended, __out)
+        - .await
+        + return async_with::expansion::finish(
+        + &mut __value,
+        + &__ended,
+        + __out,
+        + )
+        + .await;
+        + }
+        + return async_with::expansion::jump(&__ended, 0u32).await;
+          },
+          ..
+          async_with::expansion::Concluded::Jump(__jump) => {
+        - let _ = __jump;
+        - async_with::expansion::no_jump()
+        + match __jump {
+        + 0u32 => {
+        + #[allow(clippy::needless_continue)] continue;
+          }
+        + _ => async_with::expansion::no_jump(),
+          }
+          ..
+          }
+        + }
+        + }
+    "#]];
+    let jump = quote!(open(path) as file => {
+        if file.is_empty() {
+            continue;
+        }
+        file.read().await
+    });
+    show_difference(jump, &expected);
+}
+
+/// The value of a jump is evaluated in the body (rule FLO-5), and waits in a variable of its own until the exit is over.
+///
+/// Look at the dead `break` in the beginning: from it rustc knows the value's type.
+#[test]
+fn jump_with_value() {
+    let expected = expect![[r#"
+          ..
+          } else {
+        + let __jump_type_0 = async_with::expansion::Ty::new();
+        + if false {
+        + break 'outer __jump_type_0.value();
+        + }
+        + let mut __jump_value_0 = async_with::expansion::None;
+          match {
+          ..
+          let file = __lent;
+        + __jump_value_0 = async_with::expansion::Some(
+        + __jump_type_0
+        + .same('__async_with_jump_0: {
+          let __out = __value_type
+          .same(
+        - if false { __value_type.value() } else { file.read().await },
+        + if false {
+        + __value_type.value()
+        + } else {
+        + for line in file.lines() {
+        + if line == "found" {
+        + break '__async_with_jump_0 line.len();
+        + }
+        + if line.is_empty() {
+        + break;
+        + }
+        + }
+        + file.read().await
+        + },
+          );
+          #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        - async_with::expansion::finish(&mut __value, &__ended, __out)
+        - .await
+        + return async_with::expansion::finish(
+        + &mut __value,
+        + &__ended,
+        + __out,
+        + )
+        + .await;
+        + }),
+        + );
+        + return async_with::expansion::jump(&__ended, 0u32).await;
+          },
+          ..
+          async_with::expansion::Concluded::Jump(__jump) => {
+        - let _ = __jump;
+        - async_with::expansion::no_jump()
+        + match __jump {
+        + 0u32 => {
+        + break 'outer async_with::expansion::payload(__jump_value_0);
+          }
+        + _ => async_with::expansion::no_jump(),
+          }
+          ..
+          }
+        + }
+        + }
+    "#]];
+    let jump = quote!(open(path) as file => {
+        for line in file.lines() {
+            if line == "found" {
+                break 'outer line.len();
+            }
+            if line.is_empty() {
+                break;
             }
         }
-    "#]],
-    );
+        file.read().await
+    });
+    show_difference(jump, &expected);
 }
-#[test]
-fn jumps() {
-    block(
-        quote!(open(path) as file => { if file.is_empty() { break 'outer value; } continue; }),
-        &expect![[r#"
-        async fn function() {
-            {
-                let __return = async_with::expansion::Ty::new();
-                #[allow(unreachable_code)]
-                if false {
-                    return __return.value();
-                }
-                let __value_type = async_with::expansion::Ty::new();
-                if false {
-                    __value_type.value()
-                } else {
-                    let __jump_type_0 = async_with::expansion::Ty::new();
-                    if false {
-                        break 'outer __jump_type_0.value();
-                    }
-                    let mut __jump_value_0 = async_with::expansion::None;
-                    match {
-                        let mut __scope = {
-                            use async_with::expansion::open::*;
-                            let __opener = async_with::expansion::Opener::new(open(path));
-                            (&&&&__opener).__async_with_open().open(__opener)
-                        };
-                        let __raise = __scope.raises(0, &__return);
-                        match async_with::expansion::Scope::enter(&mut __scope).await {
-                            async_with::expansion::Ok(()) => {}
-                            async_with::expansion::Err(__error) => {
-                                #[allow(unreachable_code)] return __raise(__error);
-                            }
-                        }
-                        let mut __value = async_with::expansion::None;
-                        let __ended = async_with::expansion::Ended::new();
-                        let __stopped = {
-                            let (__lent, __parts, __interrupt) = async_with::expansion::Scope::lend(
-                                &mut __scope,
-                            );
-                            let (__return, __value_type) = (
-                                __return.twin(),
-                                __value_type.twin(),
-                            );
-                            async_with::expansion::drive(
-                                    __parts,
-                                    __interrupt,
-                                    &__ended,
-                                    async {
-                                        let __return = __return;
-                                        #[allow(unreachable_code)]
-                                        if false {
-                                            return __return.value();
-                                        }
-                                        let __value_type = __value_type;
-                                        let __lent = __lent;
-                                        let file = __lent;
-                                        '__async_with_jump_1: {
-                                            __jump_value_0 = async_with::expansion::Some(
-                                                __jump_type_0
-                                                    .same('__async_with_jump_0: {
-                                                        let __out = __value_type
-                                                            .same(
-                                                                if false {
-                                                                    __value_type.value()
-                                                                } else {
-                                                                    if file.is_empty() {
-                                                                        break '__async_with_jump_0 value;
-                                                                    }
-                                                                    break '__async_with_jump_1;
-                                                                },
-                                                            );
-                                                        #[allow(unreachable_code)]
-                                                        return async_with::expansion::finish(
-                                                                &mut __value,
-                                                                &__ended,
-                                                                __out,
-                                                            )
-                                                            .await;
-                                                    }),
-                                            );
-                                            return async_with::expansion::jump(&__ended, 0u32).await;
-                                        }
-                                        return async_with::expansion::jump(&__ended, 1u32).await;
-                                    },
-                                )
-                                .await
-                        };
-                        let (__exit, __settled) = async_with::expansion::settle(
-                            __scope,
-                            __stopped,
-                            __value,
-                            &__ended,
-                            async_with::expansion::tie(0, 0.0, 0),
-                            async_with::expansion::tie(0, 0.0, 0),
-                        );
-                        (__exit, __settled, __raise)
-                    } {
-                        (__exit, __settled, __raise) => {
-                            match async_with::expansion::conclude(__settled, __exit.await) {
-                                async_with::expansion::Concluded::Value(__value) => __value,
-                                async_with::expansion::Concluded::Left(__left) => {
-                                    #[allow(unreachable_code)] return __left;
-                                }
-                                async_with::expansion::Concluded::Raised(__error) => {
-                                    #[allow(unreachable_code)] return __raise(__error);
-                                }
-                                async_with::expansion::Concluded::Skipped(__skipped) => {
-                                    async_with::expansion::skip(&__value_type, __skipped)
-                                }
-                                async_with::expansion::Concluded::Jump(__jump) => {
-                                    match __jump {
-                                        0u32 => {
-                                            break 'outer async_with::expansion::payload(__jump_value_0);
-                                        }
-                                        1u32 => continue,
-                                        _ => async_with::expansion::no_jump(),
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    "#]],
-    );
-}
+
+/// With `else`, the block's value is an `Option` first, which is `None` when a failure was suppressed (rule SYN-5).
 #[test]
 fn otherwise() {
-    block(
-        quote!(open(path) as file => { file.read().await? } else { 7 }),
-        &expect![[r#"
-        async fn function() {
-            {
-                let __return = async_with::expansion::Ty::new();
-                #[allow(unreachable_code)]
-                if false {
-                    return __return.value();
-                }
-                let __value_type = async_with::expansion::Ty::new();
-                if false {
-                    __value_type.value()
-                } else {
-                    match match {
-                        let mut __scope = {
-                            use async_with::expansion::open::*;
-                            let __opener = async_with::expansion::Opener::new(open(path));
-                            (&&&&__opener).__async_with_open().open(__opener)
-                        };
-                        let __raise = __scope.raises(0, &__return);
-                        match async_with::expansion::Scope::enter(&mut __scope).await {
-                            async_with::expansion::Ok(()) => {}
-                            async_with::expansion::Err(__error) => {
-                                #[allow(unreachable_code)] return __raise(__error);
-                            }
-                        }
-                        let mut __value = async_with::expansion::None;
-                        let __ended = async_with::expansion::Ended::new();
-                        let __stopped = {
-                            let (__lent, __parts, __interrupt) = async_with::expansion::Scope::lend(
-                                &mut __scope,
-                            );
-                            let (__return, __value_type) = (
-                                __return.twin(),
-                                __value_type.twin(),
-                            );
-                            async_with::expansion::drive(
-                                    __parts,
-                                    __interrupt,
-                                    &__ended,
-                                    async {
-                                        let __return = __return;
-                                        #[allow(unreachable_code)]
-                                        if false {
-                                            return __return.value();
-                                        }
-                                        let __value_type = __value_type;
-                                        let __lent = __lent;
-                                        let file = __lent;
-                                        let __out = __value_type
-                                            .same(
-                                                if false {
-                                                    __value_type.value()
-                                                } else {
-                                                    file.read().await?
-                                                },
-                                            );
-                                        #[allow(unreachable_code)]
-                                        async_with::expansion::finish(&mut __value, &__ended, __out)
-                                            .await
-                                    },
-                                )
-                                .await
-                        };
-                        let (__exit, __settled) = async_with::expansion::settle(
-                            __scope,
-                            __stopped,
-                            __value,
-                            &__ended,
-                            async_with::expansion::tie(0, 0.0, 0),
-                            async_with::expansion::tie(0, 0.0, 0),
-                        );
-                        (__exit, __settled, __raise)
-                    } {
-                        (__exit, __settled, __raise) => {
-                            match async_with::expansion::conclude(__settled, __exit.await) {
-                                async_with::expansion::Concluded::Value(__value) => {
-                                    async_with::expansion::Some(__value)
-                                }
-                                async_with::expansion::Concluded::Left(__left) => {
-                                    #[allow(unreachable_code)] return __left;
-                                }
-                                async_with::expansion::Concluded::Raised(__error) => {
-                                    #[allow(unreachable_code)] return __raise(__error);
-                                }
-                                async_with::expansion::Concluded::Skipped(__skipped) => {
-                                    let _ = __skipped;
-                                    async_with::expansion::None
-                                }
-                                async_with::expansion::Concluded::Jump(__jump) => {
-                                    match __jump {
-                                        0u32 => async_with::expansion::None,
-                                        _ => async_with::expansion::no_jump(),
-                                    }
-                                }
-                            }
-                        }
-                    } {
-                        async_with::expansion::Some(__value) => __value,
-                        async_with::expansion::None => 7,
-                    }
-                }
-            }
-        }
-    "#]],
-    );
+    let expected = expect![[r#"
+          ..
+          } else {
+        - match {
+        + match match {
+          let mut __scope = {
+          ..
+          match __conclude.await {
+        - async_with::expansion::Concluded::Value(__value) => __value,
+        + async_with::expansion::Concluded::Value(__value) => {
+        + async_with::expansion::Some(__value)
+        + }
+          async_with::expansion::Concluded::Left(__left) => {
+          ..
+          async_with::expansion::Concluded::Skipped(__skipped) => {
+        - async_with::expansion::skip(&__value_type, __skipped)
+        + let _ = __skipped;
+        + async_with::expansion::None
+          }
+          async_with::expansion::Concluded::Jump(__jump) => {
+        - let _ = __jump;
+        - async_with::expansion::no_jump()
+        + match __jump {
+        + 0u32 => async_with::expansion::None,
+        + _ => async_with::expansion::no_jump(),
+          }
+          ..
+          }
+        + } {
+        + async_with::expansion::Some(__value) => __value,
+        + async_with::expansion::None => 0,
+          }
+          ..
+          }
+        + }
+    "#]];
+    let otherwise = quote!(open(path) as file => { file.read().await } else { 0 });
+    show_difference(otherwise, &expected);
 }
+
+/// The attribute makes the whole body a block.
+///
+/// Look at the parameters: `path`, which the item mentions, is borrowed by the body, the others are moved into it
+/// (rule TYP-1).
 #[test]
-fn with_items() {
-    attribute(
-        quote!(open(path) as file),
-        quote! { async fn f(path: &Path, mut n: u8) -> io::Result<String> { n += 1; file.read(n).await } },
-        &expect![[r#"
-        async fn f(path: &Path, n: u8) -> io::Result<String> {
+fn attribute_with_items() {
+    let expected = expect![[r#"
+        pub async fn append(
+            &self,
+            path: &Path,
+            text: String,
+            (line, _): (u8, u8),
+        ) -> io::Result<usize> {
             ::async_with::async_with! {
                 open(path) as file, { #[allow(unused_imports)] use ::async_with::async_with; let
-                mut n = n; n += 1; file.read(n). await }
+                mut text = text; let line = line; text.push('\n'); file.write(path, line, text).
+                await }
             }
         }
-    "#]],
-    );
+    "#]];
+    let arguments = quote!(open(path) as file);
+    let function = quote! {
+        pub async fn append(&self, path: &Path, mut text: String, (line, _): (u8, u8)) -> io::Result<usize> {
+            text.push('\n');
+            file.write(path, line, text).await
+        }
+    };
+    expected.assert_eq(&attribute(arguments, function));
 }
+
+/// Bare, the attribute only turns on the forms inside: after `#[with] let`, the rest is the body of a block.
 #[test]
-fn bare() {
-    attribute(
-        quote!(),
-        quote! { async fn f(path: &Path, n: u8) -> io::Result<String> { let a = 2; #[with] let file = open(path); let t = #[with(lock() as l, begin())] { l.go() }; file.read(t).await } },
-        &expect![[r#"
-        async fn f(path: &Path, n: u8) -> io::Result<String> {
+fn with_let() {
+    let expected = expect![[r#"
+        async fn copy(from: &Path) -> io::Result<usize> {
             #[allow(unused_imports)]
             use ::async_with::async_with;
-            let a = 2;
+            let to = from.with_extension("copy");
             ::async_with::async_with! {
-                open(path) as file, { let t = ::async_with::async_with! { lock() as l, begin(), {
-                l.go() } }; file.read(t). await }
+                open(from) as source, { let text = source.read(). await ?;
+                ::async_with::async_with! { create(to) as target, { target.write(text). await } }
+                }
             }
         }
-    "#]],
-    );
+    "#]];
+    let function = quote! {
+        async fn copy(from: &Path) -> io::Result<usize> {
+            let to = from.with_extension("copy");
+            #[with]
+            let source = open(from);
+            let text = source.read().await?;
+            #[with]
+            let target = create(to);
+            target.write(text).await
+        }
+    };
+    expected.assert_eq(&attribute(TokenStream::new(), function));
+}
+
+/// A block with `#[with(..)]` is that block, wherever it stands.
+#[test]
+fn with_block() {
+    let expected = expect![[r#"
+        async fn copy(from: &Path) -> io::Result<usize> {
+            #[allow(unused_imports)]
+            use ::async_with::async_with;
+            let text = ::async_with::async_with!(open(from) as source, { source.read().await? });
+            ::async_with::async_with! {
+                create(from) as target, lock(), { target.write(text). await }
+            }
+        }
+    "#]];
+    let function = quote! {
+        async fn copy(from: &Path) -> io::Result<usize> {
+            let text = #[with(open(from) as source)]
+            {
+                source.read().await?
+            };
+            #[with(create(from) as target, lock())]
+            {
+                target.write(text).await
+            }
+        }
+    };
+    expected.assert_eq(&attribute(TokenStream::new(), function));
+}
+
+fn one() -> TokenStream {
+    quote!(open(path) as file => { file.read().await })
+}
+
+/// The expansion of a block, in a function.
+fn block(input: TokenStream) -> String {
+    let expansion = crate::expand::block(quote!(async_with #input));
+    pretty(&parse_quote!(async fn function() { #expansion }))
+}
+
+/// The expansion of the attribute. It writes `async_with! { .. }`, which is shown with parentheses and formatted.
+fn attribute(arguments: TokenStream, item: TokenStream) -> String {
+    struct Calls;
+    impl VisitMut for Calls {
+        fn visit_expr_mut(&mut self, expr: &mut Expr) {
+            if let Expr::Macro(inner) = expr
+                && let Ok(arguments) = inner
+                    .mac
+                    .parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated)
+            {
+                let path = &inner.mac.path;
+                *expr = parse_quote!(#path(#arguments));
+            }
+            visit_mut::visit_expr_mut(self, expr);
+        }
+    }
+    let expansion = crate::attribute::expand(arguments, item);
+    let mut file: File = parse_quote!(#expansion);
+    Calls.visit_file_mut(&mut file);
+    pretty(&file).replace("::async_with::async_with(", "::async_with::async_with!(")
+}
+
+/// Formats a file. A line ends only where a statement or a block does, however deep it stands, so that expansions can be
+/// compared by the line.
+fn pretty(file: &File) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut open = Vec::new();
+    for wrapped in prettyplease::unparse(file).lines() {
+        let line = wrapped.trim();
+        let closes = line.starts_with([')', ']']);
+        let in_braces = open.last().is_none_or(|delimiter| *delimiter == '{');
+        match lines.last_mut() {
+            Some(last) if !in_braces || line.starts_with('.') => {
+                if closes && last.ends_with(',') {
+                    last.pop();
+                }
+                if !closes && !line.starts_with('.') && !last.ends_with(['(', '[']) {
+                    last.push(' ');
+                }
+                last.push_str(line);
+            }
+            _ => {
+                let braces = open.iter().filter(|delimiter| **delimiter == '{').count();
+                let depth = braces - usize::from(line.starts_with('}'));
+                lines.push("    ".repeat(depth) + line);
+            }
+        }
+        for delimiter in line.chars() {
+            match delimiter {
+                '(' | '[' | '{' => open.push(delimiter),
+                ')' | ']' | '}' => drop(open.pop()),
+                _ => {}
+            }
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Compares what is new in the expansion of a block, next to that of [`one_item`].
+fn show_difference(input: TokenStream, expected: &Expect) {
+    expected.assert_eq(&difference(&block(one()), &block(input)));
+}
+
+/// The lines that go (`-`) and come (`+`), with one line around them. Indentation does not count.
+fn difference(before: &str, after: &str) -> String {
+    let before: Vec<&str> = before.lines().collect();
+    let after: Vec<&str> = after.lines().collect();
+    let same = |i: usize, j: usize| before[i].trim() == after[j].trim();
+    // How many lines the rests of both have in common.
+    let mut common = vec![vec![0; after.len() + 1]; before.len() + 1];
+    for i in (0..before.len()).rev() {
+        for j in (0..after.len()).rev() {
+            common[i][j] = if same(i, j) {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut lines = Vec::new();
+    while i < before.len() || j < after.len() {
+        if i < before.len() && j < after.len() && same(i, j) {
+            lines.push((' ', after[j]));
+            (i, j) = (i + 1, j + 1);
+        } else if j == after.len() || i < before.len() && common[i + 1][j] >= common[i][j + 1] {
+            lines.push(('-', before[i]));
+            i += 1;
+        } else {
+            lines.push(('+', after[j]));
+            j += 1;
+        }
+    }
+    let unchanged = |at: usize| {
+        let around = &lines[at.saturating_sub(1)..lines.len().min(at + 2)];
+        around.iter().all(|(sign, _)| *sign == ' ')
+    };
+    let mut text = String::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let from = at;
+        at = (at..lines.len()).find(|at| unchanged(*at) != unchanged(from)).unwrap_or(lines.len());
+        if unchanged(from) {
+            text.push_str("  ..\n");
+            continue;
+        }
+        let indentation = |line: &str| line.len() - line.trim_start().len();
+        let part = &lines[from..at];
+        let least = part.iter().map(|(_, line)| indentation(line)).min().unwrap_or(0);
+        text.extend(part.iter().map(|(sign, line)| format!("{sign} {}\n", &line[least..])));
+    }
+    text
 }

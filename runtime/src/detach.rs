@@ -9,21 +9,21 @@ use std::task::{Context, Poll};
 
 use crate::Cause;
 use crate::frame::{self, Children, Frame, Ticket};
-use crate::registry::{self, Owed, Runtime};
+use crate::registry::{self, Owed, Place, Runtime};
 use crate::report::{self, Collector, Entry, Incident, Phase};
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs clean-up on the runtime. The block that encloses the running code waits for it before its own exit.
 ///
-/// `runtime` is the one to use when the running code is in none.
+/// `place` is the block that it was registered in: it has the runtime for when the running code is in none.
 pub(crate) fn detach_exit(
     manager: &'static str,
     cause: Cause,
-    runtime: Runtime,
+    place: Option<Place>,
     cleanup: impl Future<Output = ()> + Send + 'static,
 ) {
-    let runtime = registry::current_runtime_or(runtime);
+    let runtime = registry::current_runtime_or(place);
     let sentinel = Sentinel {
         manager,
         cause,
@@ -44,7 +44,7 @@ pub(crate) fn detach_exit(
         _ticket: frame::ticket(),
     };
     #[cfg(feature = "tracing")]
-    let detached = tracing::Instrument::in_current_span(detached);
+    let detached = tracing::Instrument::instrument(detached, registry::span_of(place));
     spawn(&runtime, Box::pin(detached));
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn detach_exit(
 /// # }
 /// ```
 pub fn detach(name: &'static str, cleanup: impl Future<Output = ()> + Send + 'static) {
-    detach_exit(name, Cause::Dropped, frame::runtime(), cleanup);
+    detach_exit(name, Cause::Dropped, frame::enclosing(), cleanup);
 }
 
 /// A spawner for runtimes other than tokio.

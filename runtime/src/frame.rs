@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::interrupt::{Member, Node};
-use crate::registry::{self, Owed, Place, Runtime};
+use crate::registry::{Owed, Place};
 
 thread_local! {
     static CURRENT: Current = const {
@@ -185,11 +185,6 @@ pub(crate) fn enclosing() -> Option<Place> {
         Some(Exiting { place, task }) if task == current_task() => place,
         _ => current.frame(|frame| frame.owed.as_ref()?.place()),
     })
-}
-
-/// The runtime of the blocks that enclose the running code.
-pub(crate) fn runtime() -> Runtime {
-    registry::runtime_of(enclosing())
 }
 
 /// What clean-up that is detached now has to wait for.

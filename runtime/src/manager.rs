@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use crate::detach::{detach_exit, drop_caught};
 use crate::frame::{self, Children};
 use crate::limits;
-use crate::registry::Runtime;
+use crate::registry::Place;
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
 
@@ -44,9 +44,15 @@ pub trait Managed: Sized {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
+        place: Option<Place>,
     ) -> impl Future<Output = Exited<Self::Exit, Self::Error>>;
     /// The block was dropped in its body.
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, runtime: Runtime);
+    fn abandon(
+        self,
+        resource: Self::Resource,
+        children: Option<Arc<Children>>,
+        place: Option<Place>,
+    );
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
     fn interrupt(&self, resource: &Self::Resource)
     -> impl Future<Output = Self::Error> + use<Self>;
@@ -84,21 +90,28 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
+        place: Option<Place>,
     ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
         let exit = Box::pin(exit(self.0, resource, cause, children));
         SurvivingExit {
             exit: Some(exit),
             manager: Self::name(),
             cause,
+            place,
         }
     }
 
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, runtime: Runtime) {
+    fn abandon(
+        self,
+        resource: Self::Resource,
+        children: Option<Arc<Children>>,
+        place: Option<Place>,
+    ) {
         let exit = exit(self.0, resource, Cause::Dropped, children);
         detach_exit(
             Self::name(),
             Cause::Dropped,
-            runtime,
+            place,
             finish(Self::name(), Cause::Dropped, exit),
         );
     }
@@ -156,6 +169,7 @@ where
     exit: Option<Pin<Box<F>>>,
     manager: &'static str,
     cause: Cause,
+    place: Option<Place>,
 }
 
 impl<F, V, E> Future for SurvivingExit<F, V, E>
@@ -225,13 +239,13 @@ where
 {
     fn drop(&mut self) {
         if let Some(exit) = self.exit.take() {
-            let Self { manager, cause, .. } = *self;
-            detach_exit(
+            let Self {
                 manager,
                 cause,
-                frame::runtime(),
-                finish(manager, cause, exit),
-            );
+                place,
+                ..
+            } = *self;
+            detach_exit(manager, cause, place, finish(manager, cause, exit));
         }
     }
 }
@@ -257,6 +271,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
+        _: Option<Place>,
     ) -> Exited<Self::Exit, Self::Error> {
         let (manager, resource) = match children {
             None => (self, resource),
@@ -285,8 +300,13 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         }
     }
 
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, runtime: Runtime) {
-        let _ = runtime;
+    fn abandon(
+        self,
+        resource: Self::Resource,
+        children: Option<Arc<Children>>,
+        place: Option<Place>,
+    ) {
+        let _ = place;
         let passed_on = children.clone().map(PassOn);
         let abandon = || frame::abandoning(children, || self.0.abandon(resource));
         let abandoned = catch_unwind(AssertUnwindSafe(abandon));
@@ -324,7 +344,7 @@ impl<M: Managed> Armed<M> {
 impl<M: Managed> Drop for Armed<M> {
     fn drop(&mut self) {
         if let Some((manager, resource, children)) = self.0.take() {
-            manager.abandon(resource, Some(children), Runtime::default());
+            manager.abandon(resource, Some(children), None);
         }
     }
 }

@@ -33,12 +33,26 @@ fn current_runtime() -> Runtime {
     return tokio::runtime::Handle::try_current().ok();
 }
 
-/// The runtime of the running code, or else this one.
-pub(crate) fn current_runtime_or(other: Runtime) -> Runtime {
+/// The runtime of the running code, or else that of a block.
+#[cfg_attr(
+    not(feature = "tokio"),
+    allow(clippy::let_unit_value, clippy::unused_unit)
+)]
+pub(crate) fn current_runtime_or(place: Option<Place>) -> Runtime {
     #[cfg(feature = "tokio")]
-    return current_runtime().or(other);
+    return current_runtime().or_else(|| runtime_of(place));
     #[cfg(not(feature = "tokio"))]
-    return other;
+    {
+        let _ = place;
+    }
+}
+
+/// The span that a block was entered in.
+#[cfg(feature = "tracing")]
+pub(crate) fn span_of(place: Option<Place>) -> tracing::Span {
+    place
+        .and_then(|place| place.with(|entry| entry.span.clone()))
+        .unwrap_or_else(tracing::Span::current)
 }
 
 #[cfg(feature = "tokio")]
@@ -56,11 +70,13 @@ struct Entry {
     detached: bool,
     parent: Option<Place>,
     runtime: Runtime,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
 }
 
 /// Where an entry is, and the how-manieth of its slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     at: u32,
     generation: NonZeroU32,
 }
@@ -191,6 +207,8 @@ impl Owed {
             detached: false,
             parent,
             runtime,
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::current(),
         })
     }
 
@@ -202,6 +220,8 @@ impl Owed {
             detached: true,
             parent: None,
             runtime,
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::none(),
         })
     }
 
@@ -216,11 +236,6 @@ impl Owed {
 
     pub(crate) fn place(&self) -> Option<Place> {
         self.0
-    }
-
-    /// The runtime that the block was opened on, as the outermost block of its task knows it.
-    pub(crate) fn runtime(&self) -> Runtime {
-        runtime_of(self.0)
     }
 }
 
@@ -244,7 +259,7 @@ impl Drop for Owed {
     }
 }
 
-pub(crate) fn runtime_of(mut place: Option<Place>) -> Runtime {
+fn runtime_of(mut place: Option<Place>) -> Runtime {
     while let Some(here) = place {
         let (parent, runtime) = here
             .with(|entry| (entry.parent, entry.runtime.clone()))
@@ -283,6 +298,7 @@ fn owed(runtime: &Runtime, except: &[Place]) -> Vec<PendingExit> {
                     detached,
                     parent,
                     ref runtime,
+                    ..
                 } = *entry;
                 let pending = PendingExit {
                     manager,

@@ -91,7 +91,12 @@ impl<M: Managed> Scope<M> {
         let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) else {
             unreachable!("a block is entered before it is exited")
         };
-        let exit = manager.exit(resource, cause, self.frame.take_children());
+        let exit = manager.exit(
+            resource,
+            cause,
+            self.frame.take_children(),
+            self.frame.owed().and_then(Owed::place),
+        );
         (exit, mem::take(&mut self.frame))
     }
 }
@@ -99,8 +104,8 @@ impl<M: Managed> Scope<M> {
 impl<M: Managed> Drop for Scope<M> {
     fn drop(&mut self) {
         if let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) {
-            let runtime = self.frame.owed().map(Owed::runtime).unwrap_or_default();
-            manager.abandon(resource, self.frame.take_children(), runtime);
+            let place = self.frame.owed().and_then(Owed::place);
+            manager.abandon(resource, self.frame.take_children(), place);
         }
     }
 }
