@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use async_with::{async_with, drain, move_on_when_cancelled, pending_exits};
 use async_with_tests::{Gate, Log, pend};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use tokio::runtime::Runtime;
 use tokio::task::{LocalSet, block_in_place, yield_now};
 use tokio_util::sync::CancellationToken;
 
@@ -121,67 +123,48 @@ async fn a_local_task_is_not_interrupted_with_the_body_that_polls_it() {
 /// it is driven with: their exits run where nobody drives them any more.
 #[test]
 fn a_nested_runtime_is_not_charged_to_the_body_that_drives_it() {
-    for spawned in [true, false] {
-        let (log, gate) = (Log::new(), Gate::new());
-        gate.open();
-        let [nested, runtime] = runtimes();
-        for outer_is_a_task in [true, false] {
-            let (inside, open) = (log.clone(), gate.clone());
-            let handle = nested.handle().clone();
-            let nested = &nested;
-            let drive = |nested: &tokio::runtime::Runtime| {
-                nested.block_on(async {
-                    let block = slow_block(&inside, "nested", &open);
-                    if spawned {
-                        let task = tokio::spawn(block);
-                        until(&inside, "enter nested").await;
-                        task.abort();
-                        // The drop, and no more: the exit has been spawned, and not been polled.
-                        assert!(task.await.is_err());
-                    } else {
-                        let mut block = block;
-                        assert!(futures::poll!(&mut block).is_pending());
-                        drop(block);
-                    }
-                });
-            };
-            let outer = async {
-                async_with! { log.manager("outer") => { block_in_place(|| drive(nested)) } }
-                log.write("after");
-            };
-            if outer_is_a_task {
-                // Scoped tasks do not exist; a set of one in the same task is what there is.
-                runtime.block_on(within_reason(outer));
+    async fn outer(log: Log, gate: Gate, nested: Arc<Runtime>, in_a_task: bool) {
+        let drop_a_block = async {
+            let mut block = slow_block(&log, "nested", &gate);
+            if in_a_task {
+                let task = tokio::spawn(block);
+                until(&log, "enter nested").await;
+                task.abort();
+                assert!(task.await.is_err());
             } else {
-                let log = log.clone();
-                let gate = gate.clone();
-                let task = runtime.spawn(async move {
-                    async_with! { log.manager("outer") => {
-                        block_in_place(|| handle.block_on(async {
-                            let mut block = slow_block(&log, "nested", &gate);
-                            assert!(futures::poll!(&mut block).is_pending());
-                        }));
-                    }}
-                    log.write("after");
-                });
-                runtime
-                    .block_on(within_reason(task))
-                    .expect("it does not panic");
+                assert!(futures::poll!(&mut block).is_pending());
+                drop(block);
             }
-            nested.block_on(within_reason(drain()));
-            let mut events = log.take();
-            events.retain(|event| event != "exit nested: dropped");
-            assert_eq!(
-                events,
-                [
-                    "enter outer",
-                    "enter nested",
-                    "exit outer: completed",
-                    "after",
-                    "exited nested"
-                ]
-            );
+        };
+        async_with! { log.manager("outer") => { block_in_place(|| nested.block_on(drop_a_block)) } }
+        log.write("after");
+        gate.open();
+    }
+    for (in_a_task, outer_in_a_task) in [(true, true), (true, false), (false, true), (false, false)]
+    {
+        let (log, gate) = (Log::new(), Gate::new());
+        let [nested, runtime] = runtimes();
+        let nested = Arc::new(nested);
+        let outer = outer(log.clone(), gate, Arc::clone(&nested), in_a_task);
+        if outer_in_a_task {
+            let outer = runtime.spawn(within_reason(outer));
+            runtime.block_on(outer).expect("it does not panic");
+        } else {
+            runtime.block_on(within_reason(outer));
         }
+        nested.block_on(within_reason(drain()));
+        let mut events = log.take();
+        events.retain(|event| event != "exit nested: dropped");
+        assert_eq!(
+            events,
+            [
+                "enter outer",
+                "enter nested",
+                "exit outer: completed",
+                "after",
+                "exited nested"
+            ]
+        );
     }
 }
 
