@@ -49,7 +49,10 @@ async fn main() -> Result<ExitCode> {
     };
     // The error of an exit goes here when it cannot be raised. There is to be none.
     let (reporter, reports) = std::sync::mpsc::channel();
-    report::set_sink(move |entry| drop(reporter.send(entry.to_string())));
+    report::set_sink(move |entry| {
+        eprintln!("{entry}");
+        let _ = reporter.send(());
+    });
 
     let directory = tempfile::tempdir()?;
     let service = Service::open(directory.path()).await?;
@@ -67,35 +70,26 @@ async fn main() -> Result<ExitCode> {
     let owed = pending_exits().len();
 
     println!("The service has stopped: {stopped}");
-    println!("The clients");
-    for (fate, count) in clients.await? {
-        println!("   {fate}: {count}");
-    }
-    println!("The transfers");
-    let entries = service.counts().entries;
-    println!("   entered: {}", entries.opened);
-    println!("   exited: {}", entries.closed);
-    for (end, count) in service.ends().await? {
-        println!("   {end}: {count}");
-    }
-    println!("What must not be");
-    let mut counts = service.inspect().await?;
-    counts.push(("exits still owed", i64::try_from(owed)?));
-    let reports: Vec<_> = reports.try_iter().collect();
-    counts.push(("errors nobody was told of", i64::try_from(reports.len())?));
-    for (what, count) in &counts {
-        println!("   {what}: {count}");
-    }
-    for report in reports {
-        println!("   {report}");
-    }
-
-    let lost = counts.iter().any(|(_, count)| *count != 0) || !stopped.is::<Cancelled>();
+    print("The clients", clients.await?);
+    print("The transfers", service.transfers().await?);
+    let mut faults = service.inspect().await?;
+    let errors = reports.try_iter().count();
+    faults.push(("exits still owed", i64::try_from(owed)?));
+    faults.push(("errors nobody was told of", i64::try_from(errors)?));
+    let lost = !stopped.is::<Cancelled>() || faults.iter().any(|(_, count)| *count != 0);
+    print("What must not be", faults);
     println!("{} is lost.", if lost { "Something" } else { "Nothing" });
     Ok(match style {
         Style::Block if lost => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     })
+}
+
+fn print(heading: &str, counts: impl IntoIterator<Item = (&'static str, i64)>) {
+    println!("{heading}");
+    for (what, count) in counts {
+        println!("   {what}: {count}");
+    }
 }
 
 /// How the service cleans up.
@@ -179,6 +173,7 @@ impl AsyncContextManager for CutOff {
     }
 
     async fn exit(self, mut clients: JoinSet<Result<()>>, _: Cause) -> Result<(), Infallible> {
+        // It also waits until they are gone: a task that is running on another thread may yet enter a block.
         clients.shutdown().await;
         Ok(())
     }
@@ -191,7 +186,6 @@ async fn attend(socket: TcpStream, service: Service, style: Style) -> Result<()>
     let Some(line) = lines.next_line().await? else {
         return Ok(());
     };
-    let request = line.parse()?;
 
     let (said, answers) = mpsc::channel(1);
     let mut client = Client { writer, answers };
@@ -201,6 +195,7 @@ async fn attend(socket: TcpStream, service: Service, style: Style) -> Result<()>
         }
     };
     let transfer = async {
+        let request = line.parse()?;
         match style {
             Style::Block => transfer(&service, request, &mut client).await,
             Style::ByHand => transfer_by_hand(&service, request, &mut client).await,
@@ -278,7 +273,7 @@ struct Crowd {
     address: SocketAddr,
     called: i64,
     calls: JoinSet<Result<&'static str>>,
-    fates: BTreeMap<&'static str, u32>,
+    fates: BTreeMap<&'static str, i64>,
 }
 
 impl Crowd {
@@ -315,7 +310,7 @@ async fn rush_hour(
     address: SocketAddr,
     service: Service,
     shutdown: CancellationToken,
-) -> BTreeMap<&'static str, u32> {
+) -> BTreeMap<&'static str, i64> {
     let mut crowd = Crowd {
         address,
         called: 0,

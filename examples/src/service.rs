@@ -298,17 +298,22 @@ impl Service {
         let _ = self.counts.subscribe().wait_for(desired).await;
     }
 
-    /// How the transfers ended, by the audit log, and how many ended so.
+    /// How many transfers were entered and exited, and, by the audit log, how many ended in which way.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
-    pub async fn ends(&self) -> sqlx::Result<Vec<(String, i64)>> {
-        let query = "
-            SELECT CASE WHEN ended LIKE 'failed%' THEN 'failed' ELSE coalesce(ended, 'no end') END,
-                count(*)
-            FROM entry GROUP BY 1 ORDER BY 1";
-        sqlx::query_as(query).fetch_all(&self.log).await
+    /// When the log cannot be read.
+    pub async fn transfers(&self) -> sqlx::Result<Vec<(&'static str, i64)>> {
+        let Count { opened, closed } = self.counts().entries;
+        let mut found = vec![("entered", opened), ("exited", closed)];
+        for how in ["completed", "failed", "panicked", "cancelled", "dropped"] {
+            let count = sqlx::query_scalar("SELECT count(*) FROM entry WHERE ended LIKE ? || '%'")
+                .bind(how)
+                .fetch_one(&self.log)
+                .await?;
+            found.push((how, count));
+        }
+        Ok(found)
     }
 
     /// Counts what must not be: something that was not closed, money that was made or lost.

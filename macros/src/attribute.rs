@@ -7,8 +7,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Block, Expr, FnArg, ImplItem, Item, ItemFn, Local, Meta, Pat, Path, Stmt, Token,
-    TraitItem, parse_quote, parse_quote_spanned,
+    Attribute, Block, Expr, FnArg, ImplItem, Item, ItemFn, Local, Meta, Pat, Path, ReturnType,
+    Stmt, Token, TraitItem, Type, parse_quote, parse_quote_spanned,
 };
 
 use crate::errors::{self, Errors};
@@ -146,8 +146,10 @@ fn with_items(function: &mut ItemFn, arguments: &Arguments, errors: &mut Errors)
     let Arguments { path, items } = arguments;
     let mut first = vec![arguments.import()];
     first.extend(moves(function, items));
+    let never =
+        matches!(&function.sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)));
     if function.sig.asyncness.is_some() {
-        wrap(&mut function.block, first, path, items);
+        wrap(&mut function.block, first, path, items, never);
         return;
     }
     // Other attributes may have made it a function that runs or returns the future.
@@ -159,20 +161,34 @@ fn with_items(function: &mut ItemFn, arguments: &Arguments, errors: &mut Errors)
         return;
     };
     match receiver {
-        Some(receiver) => wrap(block, first, path, &rename_self(items.clone(), &receiver)),
-        None => wrap(block, first, path, items),
+        Some(receiver) => wrap(
+            block,
+            first,
+            path,
+            &rename_self(items.clone(), &receiver),
+            never,
+        ),
+        None => wrap(block, first, path, items, never),
     }
 }
 
 /// Makes the whole of a body the body of an `async_with!` block.
-fn wrap(body: &mut Block, first: Vec<Stmt>, path: &Path, items: &TokenStream) {
+fn wrap(body: &mut Block, first: Vec<Stmt>, path: &Path, items: &TokenStream, never: bool) {
     body.stmts.splice(0..0, first);
     let place = Span::mixed_site();
     let braces = body.brace_token.span.join();
     let expr = block(path, items, body, place);
     // To the lints, the braces outside are not the user's.
     body.brace_token = syn::token::Brace(place.located_at(braces));
-    body.stmts = vec![Stmt::Expr(expr, None)];
+    body.stmts = if never {
+        let both: Block = parse_quote_spanned!(place=> {
+            let __never: #path::expansion::Nothing = #expr;
+            match __never {}
+        });
+        both.stmts
+    } else {
+        vec![Stmt::Expr(expr, None)]
+    };
 }
 
 /// `let x = x;` for each parameter that the body mentions and no item does: the body is an `async` block, which would
@@ -496,9 +512,14 @@ fn is_with(attr: &Attribute) -> bool {
 
 impl VisitMut for Forms<'_> {
     fn visit_block_mut(&mut self, block: &mut Block) {
+        let is_marked = |statement: &Stmt| match statement {
+            Stmt::Local(local) => local.attrs.iter().any(is_with),
+            Stmt::Expr(Expr::Block(block), None) => block.attrs.iter().any(is_with),
+            _ => false,
+        };
+        let marked = block.stmts.iter().any(is_marked);
         visit_mut::visit_block_mut(self, block);
-        let marked = |statement: &Stmt| matches!(statement, Stmt::Local(local) if local.attrs.iter().any(is_with));
-        if block.stmts.iter().any(marked) {
+        if marked {
             block.stmts = self.lets(std::mem::take(&mut block.stmts));
             // To the lints, a block whose tail is generated is not the user's.
             let braces = block.brace_token.span.join();

@@ -35,7 +35,10 @@ pub(crate) fn take_jumps(body: &Group, span: Span) -> (TokenStream, Vec<Jump>) {
     if !mentions_jump(body.stream()) {
         return untouched();
     }
-    let Ok(mut statements) = Block::parse_within.parse2(body.stream()) else {
+    let parsed = Block::parse_within.parse2(body.stream());
+    // A `$block:block` of a macro of the user's may be a statement without a `;`, which syn does not know.
+    let parsed = parsed.or_else(|_| Block::parse_within.parse2(bare_blocks(body.stream(), span)));
+    let Ok(mut statements) = parsed else {
         // Not Rust: rustc says what is wrong with it.
         return untouched();
     };
@@ -56,6 +59,30 @@ pub(crate) fn take_jumps(body: &Group, span: Span) -> (TokenStream, Vec<Jump>) {
         statements.iter().map(ToTokens::to_token_stream).collect(),
         jumps.found,
     )
+}
+
+/// Takes blocks out of the invisible delimiters of `$block:block`. Their braces are then the macro's to the lints.
+fn bare_blocks(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Group(group) => {
+                let inside: Vec<TokenTree> =
+                    bare_blocks(group.stream(), span).into_iter().collect();
+                if let (Delimiter::None, [TokenTree::Group(block)]) = (group.delimiter(), &*inside)
+                    && block.delimiter() == Delimiter::Brace
+                {
+                    let mut block = block.clone();
+                    block.set_span(span.located_at(block.span()));
+                    return block.into();
+                }
+                let mut rebuilt = Group::new(group.delimiter(), inside.into_iter().collect());
+                rebuilt.set_span(group.span());
+                rebuilt.into()
+            }
+            token => token,
+        })
+        .collect()
 }
 
 fn mentions_jump(tokens: TokenStream) -> bool {

@@ -110,8 +110,6 @@ impl Expansion {
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 if false { return __return.value(); }
                 let __value_type = #runtime::Ty::new();
-                // What is generated around a value of type `!` diverges.
-                #[allow(clippy::diverging_sub_expression)]
                 if false { __value_type.value() } else {
                     #(#payloads)*
                     #whole
@@ -168,8 +166,8 @@ impl Expansion {
         } else {
             let inner = self.level(block, number + 1);
             quote_spanned! {span=>
-                let __out = __value_type.same(#inner);
-                #runtime::finish(&mut __value, &__ended, __out).await
+                let __end = #runtime::finish(__value_type.twin(), #inner, &mut __value, &__ended);
+                __end.await
             }
         };
         // The place of the body in messages about its type.
@@ -222,12 +220,17 @@ impl Expansion {
             .then(|| quote_spanned!(span=> #[allow(unreachable_code)]));
         let value = quote_spanned! {span=>
             #allow
-            let __out = __value_type.same(if false { __value_type.value() } else #body);
+            let __end = #runtime::finish(
+                __value_type.twin(),
+                if false { __value_type.value() } else #body,
+                &mut __value,
+                &__ended,
+            );
         };
         let mut inner = quote_spanned! {span=>
             #value
             #[allow(unreachable_code, clippy::diverging_sub_expression)]
-            return #runtime::finish(&mut __value, &__ended, __out).await;
+            return __end.await;
         };
         for (number, jump) in self.jumps.iter().enumerate() {
             let label = &jump.inner;
@@ -245,7 +248,7 @@ impl Expansion {
             inner = quote_spanned! {span=>
                 #value
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                #runtime::finish(&mut __value, &__ended, __out).await
+                __end.await
             };
         }
         inner

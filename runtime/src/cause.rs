@@ -1,6 +1,6 @@
 //! What a manager is told, and what it may look at.
 
-use std::any::{Any, TypeId};
+use std::any::{Any, TypeId, type_name};
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 
@@ -46,44 +46,54 @@ impl Display for Cause {
 }
 
 /// The type of the error that left a body, as [`Cause::Failed`] carries it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorType {
-    id: Option<TypeId>,
-    name: &'static str,
-}
+///
+/// It is as small as a pointer, because every exit is handed one.
+#[derive(Clone, Copy)]
+pub struct ErrorType(fn() -> (Option<TypeId>, &'static str));
 
 impl ErrorType {
     /// The type `E`.
     #[must_use]
     pub fn of<E: 'static>() -> Self {
-        Self {
-            id: Some(TypeId::of::<E>()),
-            name: std::any::type_name::<E>(),
-        }
+        Self(|| (Some(TypeId::of::<E>()), type_name::<E>()))
     }
 
     /// A type known by name only, as for an [`Outcome`] that does not show its error.
-    pub(crate) const fn named(name: &'static str) -> Self {
-        Self { id: None, name }
+    pub(crate) fn named<T>() -> Self {
+        Self(|| (None, type_name::<T>()))
     }
 
     /// Whether the error is of type `E`. Like `downcast`, it compares the static type: a `Box<dyn Error>` is a
     /// `Box<dyn Error>`, whatever is in it.
     #[must_use]
     pub fn is<E: 'static>(&self) -> bool {
-        self.id == Some(TypeId::of::<E>())
+        (self.0)().0 == Some(TypeId::of::<E>())
     }
 
     /// The full path of the type, as [`std::any::type_name`] gives it: for logs, not for decisions.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &'static str {
+        (self.0)().1
+    }
+}
+
+impl PartialEq for ErrorType {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0)() == (other.0)()
+    }
+}
+
+impl Eq for ErrorType {}
+
+impl Debug for ErrorType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ErrorType").field(&self.name()).finish()
     }
 }
 
 impl Display for ErrorType {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(self.name())
     }
 }
 
@@ -144,7 +154,7 @@ impl<'a> Raised<'a> {
     /// The full path of the error's type: for logs, not for decisions.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
-        self.error_type.name
+        self.error_type.name()
     }
 
     /// Whether the error is an `E`.

@@ -9,42 +9,51 @@ use std::task::{Context, Poll};
 
 use crate::Cause;
 use crate::frame::{self, Children, Frame, Ticket};
-use crate::registry::{self, Owed, Place, Runtime};
+use crate::registry::{self, Owed, Runtime};
 use crate::report::{self, Collector, Entry, Incident, Phase};
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs clean-up on the runtime. The block that encloses the running code waits for it before its own exit.
 ///
-/// `place` is the block that it was registered in: it has the runtime for when the running code is in none.
+/// `owed` is the block's entry, and has the runtime for when the running code is in none.
 pub(crate) fn detach_exit(
     manager: &'static str,
     cause: Cause,
-    place: Option<Place>,
+    owed: Option<Owed>,
     cleanup: impl Future<Output = ()> + Send + 'static,
 ) {
-    let runtime = registry::current_runtime_or(place);
+    let before = frame::before();
+    let block = before
+        .as_ref()
+        .and_then(|before| before.place)
+        .or_else(frame::enclosing);
+    let owed = owed.unwrap_or_else(|| Owed::by_detach(manager, block));
+    let runtime = registry::current_runtime_or(owed.place());
+    owed.detached_on(&runtime);
     let sentinel = Sentinel {
         manager,
         cause,
         collector: report::current(),
         armed: true,
     };
-    let job: Job = match frame::before() {
+    let job: Job = match before.and_then(|before| before.children) {
         None => Box::pin(cleanup),
-        Some(before) => Box::pin(async move {
-            before.wait().await;
+        Some(children) => Box::pin(async move {
+            children.wait().await;
             cleanup.await;
         }),
     };
+    #[cfg(feature = "tracing")]
+    let span = registry::span_of(owed.place());
     let detached = Detached {
         state: State::Running(job),
-        frame: Frame::detached(Owed::detached(manager, runtime.clone())),
+        frame: Frame::detached(owed),
         sentinel,
         _ticket: frame::ticket(),
     };
     #[cfg(feature = "tracing")]
-    let detached = tracing::Instrument::instrument(detached, registry::span_of(place));
+    let detached = tracing::Instrument::instrument(detached, span);
     spawn(&runtime, Box::pin(detached));
 }
 
@@ -119,7 +128,7 @@ pub(crate) fn detach_exit(
 /// # }
 /// ```
 pub fn detach(name: &'static str, cleanup: impl Future<Output = ()> + Send + 'static) {
-    detach_exit(name, Cause::Dropped, frame::enclosing(), cleanup);
+    detach_exit(name, Cause::Dropped, None, cleanup);
 }
 
 /// A spawner for runtimes other than tokio.

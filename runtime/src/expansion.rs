@@ -32,11 +32,11 @@ use pin_project_lite::pin_project;
 pub use async_with_macros::block_inner;
 
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
-use crate::frame::{self, Frame};
+use crate::frame;
 use crate::interrupt::Member;
 use crate::manager::{Payload, report_of};
 use crate::managers::MovedOn;
-use crate::registry::Owed;
+use crate::registry::Place;
 use crate::report::{Incident, Phase};
 use crate::scope::How;
 use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
@@ -47,6 +47,9 @@ pub use crate::scope::{Drive, Ended, Interrupt, Parts, Scope, Stopped, drive};
 pub use core::compile_error;
 pub use core::option::Option::{self, None, Some};
 pub use core::result::Result::{self, Err, Ok};
+
+/// The value of a function that never returns: unlike after a `!`, rustc does not call what follows it unreachable.
+pub enum Nothing {}
 
 /// Names a type that the expansion cannot write: that of the enclosing function's return, of the body's value.
 pub struct Ty<T>(PhantomData<fn() -> T>);
@@ -149,7 +152,7 @@ impl<T: Outcome> MayBeOutcome<f64> for T {
         let raised = self.raised();
         let error_type = match &raised {
             Some(raised) => raised.error_type(),
-            None => ErrorType::named(std::any::type_name::<T>()),
+            None => ErrorType::named::<T>(),
         };
         Some((error_type, raised))
     }
@@ -269,7 +272,7 @@ where
 // --- From the end of the body to the end of the block ---------------------------------------------------------------
 
 /// Ends the body with its value, and then waits to be dropped. `R` is the type that the body's future would return.
-pub fn finish<V, R>(slot: &mut Option<V>, ended: &Ended, value: V) -> Pending<R> {
+pub fn finish<V, R>(_: Ty<V>, value: V, slot: &mut Option<V>, ended: &Ended) -> Pending<R> {
     *slot = Some(value);
     ended.with_value();
     pending()
@@ -388,10 +391,11 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         outgoing = outgoing.panic::<M, RT, VT>(payload, phase, cause);
         cause = Cause::Panicked;
     }
-    let (exit, frame) = scope.exit(cause);
+    let (exit, place, mut frame) = scope.exit(cause);
     Conclude {
         exit,
-        frame,
+        place,
+        member: frame.member.take(),
         settled: Some(Settled::<M, R, V, RT, VT> {
             cause,
             outgoing,
@@ -418,10 +422,10 @@ pin_project! {
     /// Runs the exit, and brings together how it ended and how the body did.
     #[must_use = "futures do nothing unless polled"]
     pub struct Conclude<X, M: Managed, R, V, RT, VT> {
-        // Dropped first: an exit that goes on elsewhere is entered as owed before this block no longer is.
         #[pin]
         exit: X,
-        frame: Frame,
+        place: Option<Place>,
+        member: Option<Member>,
         settled: Option<Settled<M, R, V, RT, VT>>,
     }
 }
@@ -440,18 +444,17 @@ where
         if this.settled.is_none() {
             return Poll::Pending;
         }
-        if let Some(member) = &this.frame.member {
+        if let Some(member) = &*this.member {
             member.exit_polled(cx.waker());
         }
-        let place = this.frame.owed().and_then(Owed::place);
-        let exited = ready!(frame::exiting(place, || this.exit.poll(cx)));
+        let exited = ready!(frame::exiting(*this.place, || this.exit.poll(cx)));
         let Some(settled) = this.settled.take() else {
             return Poll::Pending;
         };
-        let cancelled = this.frame.member.as_ref().is_some_and(Member::is_cancelled);
-        let left = std::mem::take(this.frame);
+        let member = this.member.take();
+        let cancelled = member.as_ref().is_some_and(Member::is_cancelled);
         let concluded = conclude(settled, exited, cancelled);
-        drop(left);
+        drop(member);
         match concluded {
             Some(concluded) => Poll::Ready(concluded),
             // Parked, until the block that is interrupted drops its body.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::interrupt::{Member, Node};
-use crate::registry::{Owed, Place};
+use crate::registry::{self, Owed, Place};
 
 thread_local! {
     static CURRENT: Current = const {
@@ -32,7 +32,15 @@ struct Current {
     /// The block whose exit is polled, in the scope of the frame.
     exiting: Cell<Option<Exiting>>,
     /// What the clean-up that is handed over by an `abandon` comes after.
-    before: Cell<Option<Arc<Children>>>,
+    before: Cell<Option<Before>>,
+}
+
+/// The block that is abandoned.
+#[derive(Clone)]
+pub(crate) struct Before {
+    /// What was detached inside of it.
+    pub(crate) children: Option<Arc<Children>>,
+    pub(crate) place: Option<Place>,
 }
 
 #[derive(Clone, Copy)]
@@ -103,17 +111,24 @@ impl Frame {
         self.owed.as_ref()
     }
 
+    pub(crate) fn take_owed(&mut self) -> Option<Owed> {
+        self.owed.take()
+    }
+
     /// Makes this the current frame until the guard is dropped, also when that is during a panic.
     pub(crate) fn enter(&mut self) -> Entered<'_> {
         let task = current_task();
-        let frame = mem::take(self);
+        let mut frame = Some(mem::take(self));
         let outer = with(|current| {
             Some(Outer {
-                frame: current.frame.replace(Some(frame)),
+                frame: current.frame.replace(frame.take()),
                 task: current.task.replace(task),
                 exiting: current.exiting.take(),
             })
         });
+        if let Some(frame) = frame {
+            *self = frame;
+        }
         Entered {
             frame: self,
             task,
@@ -176,6 +191,12 @@ impl Drop for Entered<'_> {
 
 /// A ticket of the block that encloses the running code in the same task, if there is one.
 pub(crate) fn ticket() -> Option<Ticket> {
+    let place =
+        with(|current| current.frame(|frame| Some(frame.owed.as_ref().and_then(Owed::place))))?;
+    // Another runtime may be driven inside of the body; the task alone does not tell.
+    if !place.is_none_or(registry::is_on_this_runtime) {
+        return None;
+    }
     with(|current| current.frame(|frame| Some(frame.children.get_or_insert_default().ticket())))
 }
 
@@ -188,7 +209,7 @@ pub(crate) fn enclosing() -> Option<Place> {
 }
 
 /// What clean-up that is detached now has to wait for.
-pub(crate) fn before() -> Option<Arc<Children>> {
+pub(crate) fn before() -> Option<Before> {
     with(|current| {
         let before = current.before.take();
         current.before.set(before.clone());
@@ -217,8 +238,8 @@ pub(crate) fn exiting<T>(place: Option<Place>, run: impl FnOnce() -> T) -> T {
 }
 
 /// Runs an `abandon`: what it detaches waits for the children of its block.
-pub(crate) fn abandoning<T>(children: Option<Arc<Children>>, run: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Arc<Children>>);
+pub(crate) fn abandoning<T>(block: Before, run: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Before>);
     impl Drop for Restore {
         fn drop(&mut self) {
             let outer = self.0.take();
@@ -228,7 +249,7 @@ pub(crate) fn abandoning<T>(children: Option<Arc<Children>>, run: impl FnOnce() 
             });
         }
     }
-    let _restore = Restore(with(|current| current.before.replace(children)));
+    let _restore = Restore(with(|current| current.before.replace(Some(block))));
     run()
 }
 

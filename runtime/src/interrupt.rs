@@ -30,6 +30,7 @@ struct State {
     /// It was polled since it was told.
     seen: bool,
     rounds: u8,
+    unseen: usize,
 }
 
 impl Shared {
@@ -164,6 +165,11 @@ impl Member {
             waker.into_iter().for_each(Waker::wake);
         }
         let mut state = self.0.lock();
+        // A set polls a few of its futures at a time: as long as there are fewer each time, they are polled.
+        if unseen.len() < state.unseen {
+            state.rounds = 0;
+        }
+        state.unseen = unseen.len();
         state.rounds += 1;
         if state.rounds < ROUNDS {
             Unseen::LookAgain

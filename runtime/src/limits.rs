@@ -1,6 +1,10 @@
 //! Exits that take long: reported while they run, given up after a deadline.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::{Cause, ExitVerdict};
 
@@ -11,14 +15,17 @@ pub use timed::{set_exit_deadline, set_slow_exit};
 
 /// Runs an exit under the limits of the program.
 #[cfg(feature = "tokio")]
-pub(crate) async fn watch<V: ExitVerdict, E>(
+pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
     manager: &'static str,
     cause: Cause,
-    exit: impl Future<Output = Result<V, E>>,
-) -> Result<V, E> {
+    exit: F,
+) -> impl Future<Output = Result<V, E>> {
     match Limits::of_the_program() {
-        None => exit.await,
-        Some(limits) => Box::pin(limits.watch(manager, cause, exit)).await,
+        None => Either::Left { future: exit },
+        // What most programs do not have takes no room in the others.
+        Some(limits) => Either::Right {
+            future: Box::pin(limits.watch(manager, cause, exit)),
+        },
     }
 }
 
@@ -30,6 +37,26 @@ pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
     exit: F,
 ) -> F {
     exit
+}
+
+pin_project! {
+    /// One of two futures.
+    #[project = EitherProjection]
+    pub(crate) enum Either<A, B> {
+        Left { #[pin] future: A },
+        Right { #[pin] future: B },
+    }
+}
+
+impl<A: Future, B: Future<Output = A::Output>> Future for Either<A, B> {
+    type Output = A::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+        match self.project() {
+            EitherProjection::Left { future } => future.poll(cx),
+            EitherProjection::Right { future } => future.poll(cx),
+        }
+    }
 }
 
 #[cfg(feature = "tokio")]

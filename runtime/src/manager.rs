@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::detach::{detach_exit, drop_caught};
-use crate::frame::{self, Children};
-use crate::limits;
-use crate::registry::Place;
+use crate::frame::{self, Before, Children};
+use crate::limits::{self, Either};
+use crate::registry::Owed;
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
 
@@ -44,15 +45,10 @@ pub trait Managed: Sized {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-        place: Option<Place>,
+        owed: Option<Owed>,
     ) -> impl Future<Output = Exited<Self::Exit, Self::Error>>;
     /// The block was dropped in its body.
-    fn abandon(
-        self,
-        resource: Self::Resource,
-        children: Option<Arc<Children>>,
-        place: Option<Place>,
-    );
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, owed: Option<Owed>);
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
     fn interrupt(&self, resource: &Self::Resource)
     -> impl Future<Output = Self::Error> + use<Self>;
@@ -90,14 +86,14 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-        place: Option<Place>,
+        owed: Option<Owed>,
     ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
         let exit = Box::pin(exit(self.0, resource, cause, children));
         SurvivingExit {
             exit: Some(exit),
             manager: Self::name(),
             cause,
-            place,
+            owed,
         }
     }
 
@@ -105,13 +101,13 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         self,
         resource: Self::Resource,
         children: Option<Arc<Children>>,
-        place: Option<Place>,
+        owed: Option<Owed>,
     ) {
         let exit = exit(self.0, resource, Cause::Dropped, children);
         detach_exit(
             Self::name(),
             Cause::Dropped,
-            place,
+            owed,
             finish(Self::name(), Cause::Dropped, exit),
         );
     }
@@ -169,7 +165,7 @@ where
     exit: Option<Pin<Box<F>>>,
     manager: &'static str,
     cause: Cause,
-    place: Option<Place>,
+    owed: Option<Owed>,
 }
 
 impl<F, V, E> Future for SurvivingExit<F, V, E>
@@ -190,10 +186,12 @@ where
                 Poll::Pending
             }
             Ok(Poll::Ready(result)) => {
+                self.owed = None;
                 let dropped = drop_caught(exit);
                 Poll::Ready(exited(self.manager, self.cause, Ok(result), dropped))
             }
             Err(payload) => {
+                self.owed = None;
                 let dropped = drop_caught(exit);
                 Poll::Ready(exited(self.manager, self.cause, Err(payload), dropped))
             }
@@ -239,13 +237,9 @@ where
 {
     fn drop(&mut self) {
         if let Some(exit) = self.exit.take() {
-            let Self {
-                manager,
-                cause,
-                place,
-                ..
-            } = *self;
-            detach_exit(manager, cause, place, finish(manager, cause, exit));
+            let Self { manager, cause, .. } = *self;
+            let owed = self.owed.take();
+            detach_exit(manager, cause, owed, finish(manager, cause, exit));
         }
     }
 }
@@ -266,37 +260,31 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         self.0.enter()
     }
 
-    async fn exit(
+    fn exit(
         self,
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-        _: Option<Place>,
-    ) -> Exited<Self::Exit, Self::Error> {
-        let (manager, resource) = match children {
-            None => (self, resource),
-            Some(children) => {
-                // Dropped while it waits, the exit has not started: it is as if the body were dropped.
-                let mut armed = Armed(Some((self, resource, children)));
-                armed.wait().await;
-                match armed.0.take() {
-                    Some((manager, resource, _)) => (manager, resource),
-                    None => unreachable!("it is taken once"),
-                }
-            }
-        };
-        let name = Self::name();
-        let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
-        match catch_unwind(AssertUnwindSafe(exit)) {
-            Ok(exit) => {
-                InFrameExit {
-                    exit: Some(exit),
-                    manager: name,
-                    cause,
-                }
-                .await
-            }
-            Err(payload) => Exited::Panicked(payload),
+        owed: Option<Owed>,
+    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
+        match children {
+            None => Either::Left {
+                future: InFrameExit::start(self, resource, cause, owed),
+            },
+            // Only where something was dropped inside; boxed, so that it takes no room elsewhere.
+            Some(children) => Either::Right {
+                future: Box::pin(async move {
+                    // Dropped while it waits, the exit has not started: it is as if the body were dropped.
+                    let mut armed = Armed(Some((self, resource, children, owed)));
+                    armed.wait().await;
+                    match armed.0.take() {
+                        Some((manager, resource, _, owed)) => {
+                            InFrameExit::start(manager, resource, cause, owed).await
+                        }
+                        None => unreachable!("it is taken once"),
+                    }
+                }),
+            },
         }
     }
 
@@ -304,11 +292,12 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         self,
         resource: Self::Resource,
         children: Option<Arc<Children>>,
-        place: Option<Place>,
+        owed: Option<Owed>,
     ) {
-        let _ = place;
         let passed_on = children.clone().map(PassOn);
-        let abandon = || frame::abandoning(children, || self.0.abandon(resource));
+        let place = owed.as_ref().and_then(Owed::place);
+        let block = Before { children, place };
+        let abandon = || frame::abandoning(block, || self.0.abandon(resource));
         let abandoned = catch_unwind(AssertUnwindSafe(abandon));
         drop(passed_on);
         if let Err(payload) = abandoned {
@@ -331,11 +320,11 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
 }
 
 /// A manager whose exit waits for the children of its block.
-struct Armed<M: Managed>(Option<(M, M::Resource, Arc<Children>)>);
+struct Armed<M: Managed>(Option<(M, M::Resource, Arc<Children>, Option<Owed>)>);
 
 impl<M: Managed> Armed<M> {
     async fn wait(&mut self) {
-        if let Some((_, _, children)) = &self.0 {
+        if let Some((_, _, children, _)) = &self.0 {
             children.wait().await;
         }
     }
@@ -343,8 +332,8 @@ impl<M: Managed> Armed<M> {
 
 impl<M: Managed> Drop for Armed<M> {
     fn drop(&mut self) {
-        if let Some((manager, resource, children)) = self.0.take() {
-            manager.abandon(resource, Some(children), None);
+        if let Some((manager, resource, children, owed)) = self.0.take() {
+            manager.abandon(resource, Some(children), owed);
         }
     }
 }
@@ -360,21 +349,23 @@ impl Drop for PassOn {
 
 pin_project! {
     /// The exit of an [`InFrame`] manager.
-    struct InFrameExit<F> {
+    struct InFrameExit<M, F> {
         #[pin]
-        exit: Option<F>,
-        manager: &'static str,
+        exit: Started<F>,
         cause: Cause,
+        owed: Option<Owed>,
+        manager: PhantomData<fn() -> M>,
     }
 
-    impl<F> PinnedDrop for InFrameExit<F> {
+    impl<M, F> PinnedDrop for InFrameExit<M, F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if this.exit.is_none() {
+            if !matches!(*this.exit, Started::Running { .. }) {
                 return;
             }
-            let (manager, cause) = (*this.manager, *this.cause);
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| this.exit.set(None))) {
+            let (manager, cause) = (std::any::type_name::<M>(), *this.cause);
+            let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(Started::Done)));
+            if let Err(payload) = dropped {
                 let incident = Incident::panic(payload);
                 report(Entry { manager, phase: Phase::Exit, cause, incident });
             }
@@ -383,20 +374,62 @@ pin_project! {
     }
 }
 
-impl<F: Future<Output = Result<V, E>>, V, E: Debug> Future for InFrameExit<F> {
+pin_project! {
+    /// What `exit` returned, or panicked with.
+    #[project = StartedProjection]
+    enum Started<F> {
+        Running { #[pin] exit: F },
+        Panicked { payload: Option<Box<Payload>> },
+        Done,
+    }
+}
+
+impl<M: ScopedAsyncContextManager> InFrameExit<M, ()> {
+    fn start(
+        manager: InFrame<M>,
+        resource: M::Resource,
+        cause: Cause,
+        owed: Option<Owed>,
+    ) -> InFrameExit<M, impl Future<Output = Result<M::Exit, M::Error>>> {
+        let name = std::any::type_name::<M>();
+        let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
+        let exit = match catch_unwind(AssertUnwindSafe(exit)) {
+            Ok(exit) => Started::Running { exit },
+            Err(payload) => Started::Panicked {
+                payload: Some(Box::new(payload)),
+            },
+        };
+        InFrameExit {
+            exit,
+            cause,
+            owed,
+            manager: PhantomData,
+        }
+    }
+}
+
+impl<M, F: Future<Output = Result<V, E>>, V, E: Debug> Future for InFrameExit<M, F> {
     type Output = Exited<V, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Some(exit) = this.exit.as_mut().as_pin_mut() else {
-            return Poll::Pending;
+        let result = match this.exit.as_mut().project() {
+            StartedProjection::Running { exit } => {
+                match catch_unwind(AssertUnwindSafe(|| exit.poll(cx))) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(result)) => Ok(result),
+                    Err(payload) => Err(payload),
+                }
+            }
+            StartedProjection::Panicked { payload } => match payload.take() {
+                Some(payload) => Err(*payload),
+                None => return Poll::Pending,
+            },
+            StartedProjection::Done => return Poll::Pending,
         };
-        let result = match catch_unwind(AssertUnwindSafe(|| exit.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => Ok(result),
-            Err(payload) => Err(payload),
-        };
-        let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(None)));
-        Poll::Ready(exited(this.manager, *this.cause, result, dropped))
+        *this.owed = None;
+        let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(Started::Done)));
+        let name = std::any::type_name::<M>();
+        Poll::Ready(exited(name, *this.cause, result, dropped))
     }
 }

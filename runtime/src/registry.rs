@@ -66,7 +66,8 @@ fn same((): &Runtime, (): &Runtime) -> bool {
 
 struct Entry {
     manager: &'static str,
-    since: Instant,
+    /// Taken when the block waits for the first time, or somebody asks: reading the clock costs more than all the rest.
+    since: Option<Instant>,
     detached: bool,
     parent: Option<Place>,
     runtime: Runtime,
@@ -190,39 +191,52 @@ impl Place {
 }
 
 /// An exit that is owed, until this is dropped.
-pub(crate) struct Owed(Option<Place>);
+pub struct Owed(Option<Place>);
 
 impl Owed {
     /// Enters the block that the running code has just opened.
     pub(crate) fn by_block(manager: &'static str) -> Self {
-        let parent = frame::enclosing();
-        // Only the outermost block of a task asks for the runtime: tasks would contend for its reference count.
-        let runtime = match parent {
-            None => current_runtime(),
-            Some(_) => Runtime::default(),
-        };
         Self::insert(Entry {
             manager,
-            since: Instant::now(),
+            since: None,
             detached: false,
-            parent,
-            runtime,
+            parent: frame::enclosing(),
+            runtime: current_runtime(),
             #[cfg(feature = "tracing")]
             span: tracing::Span::current(),
         })
     }
 
-    /// Enters an exit that was detached, on behalf of the block in `from`.
-    pub(crate) fn detached(manager: &'static str, runtime: Runtime) -> Self {
+    /// Enters clean-up that is detached and was no block before.
+    /// `block` is the one that hands it over.
+    pub(crate) fn by_detach(manager: &'static str, block: Option<Place>) -> Self {
         Self::insert(Entry {
             manager,
-            since: Instant::now(),
+            since: Some(Instant::now()),
             detached: true,
-            parent: None,
-            runtime,
+            parent: frame::enclosing(),
+            runtime: runtime_of(block),
             #[cfg(feature = "tracing")]
-            span: tracing::Span::none(),
+            span: span_of(block),
         })
+    }
+
+    /// Takes note that the exit goes on without its block, and where.
+    pub(crate) fn detached_on(&self, runtime: &Runtime) {
+        self.change(|entry| {
+            entry.detached = true;
+            entry.since.get_or_insert_with(Instant::now);
+            entry.runtime.clone_from(runtime);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
+        if let Some(place) = self.0 {
+            let mut shard = lock(place.shard());
+            if let Some(entry) = &mut shard.slot(place.slot()).entry {
+                change(entry);
+            }
+        }
     }
 
     fn insert(entry: Entry) -> Self {
@@ -236,6 +250,13 @@ impl Owed {
 
     pub(crate) fn place(&self) -> Option<Place> {
         self.0
+    }
+
+    /// Takes note that the block waits.
+    pub(crate) fn waits(&self) {
+        self.change(|entry| {
+            entry.since.get_or_insert_with(Instant::now);
+        });
     }
 }
 
@@ -259,17 +280,17 @@ impl Drop for Owed {
     }
 }
 
-fn runtime_of(mut place: Option<Place>) -> Runtime {
-    while let Some(here) = place {
-        let (parent, runtime) = here
-            .with(|entry| (entry.parent, entry.runtime.clone()))
-            .unwrap_or_default();
-        match parent {
-            Some(parent) => place = Some(parent),
-            None => return runtime,
-        }
-    }
-    Runtime::default()
+fn runtime_of(place: Option<Place>) -> Runtime {
+    place
+        .and_then(|place| place.with(|entry| entry.runtime.clone()))
+        .unwrap_or_default()
+}
+
+/// Whether a block was opened on the runtime of the running code: another runtime may be driven inside of its body.
+pub(crate) fn is_on_this_runtime(place: Place) -> bool {
+    place
+        .with(|entry| same(&entry.runtime, &current_runtime()))
+        .unwrap_or(true)
 }
 
 /// An exit that is owed.
@@ -288,34 +309,16 @@ pub struct PendingExit {
 fn owed(runtime: &Runtime, except: &[Place]) -> Vec<PendingExit> {
     let mut found = Vec::new();
     for number in 0..SHARDS {
-        let entries: Vec<_> = lock(number)
-            .entries()
-            .filter_map(|(at, slot, entry)| {
-                let place = Place::new(number, at, slot.generation)?;
-                let Entry {
-                    manager,
-                    since,
-                    detached,
-                    parent,
-                    ref runtime,
-                    ..
-                } = *entry;
-                let pending = PendingExit {
-                    manager,
-                    since,
-                    detached,
-                };
-                Some((place, pending, parent, runtime.clone()))
-            })
-            .collect();
-        for (place, pending, parent, own) in entries {
-            let own = if parent.is_some() {
-                runtime_of(Some(place))
-            } else {
-                own
-            };
-            if same(runtime, &own) && !except.contains(&place) {
-                found.push(pending);
+        let shard = lock(number);
+        for (at, slot, entry) in shard.entries() {
+            let excepted =
+                Place::new(number, at, slot.generation).is_none_or(|place| except.contains(&place));
+            if !excepted && same(runtime, &entry.runtime) {
+                found.push(PendingExit {
+                    manager: entry.manager,
+                    since: entry.since.unwrap_or_else(Instant::now),
+                    detached: entry.detached,
+                });
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::Cause;
 use crate::frame::Frame;
 use crate::interrupt::{Member, Unseen};
 use crate::manager::{Exited, Managed, Payload};
-use crate::registry::Owed;
+use crate::registry::{Owed, Place};
 
 /// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
 pub struct Scope<M: Managed> {
@@ -80,32 +80,31 @@ impl<M: Managed> Scope<M> {
         self.manager.as_mut().zip(self.resource.as_mut())
     }
 
-    /// The future of the exit, which owes what the scope owed, and the frame.
+    /// The future of the exit, which owes what the scope owed; its place; and the frame.
     pub(crate) fn exit(
         mut self,
         cause: Cause,
     ) -> (
         impl Future<Output = Exited<M::Exit, M::Error>> + use<M>,
+        Option<Place>,
         Frame,
     ) {
         let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) else {
             unreachable!("a block is entered before it is exited")
         };
-        let exit = manager.exit(
-            resource,
-            cause,
-            self.frame.take_children(),
-            self.frame.owed().and_then(Owed::place),
-        );
-        (exit, mem::take(&mut self.frame))
+        let mut frame = mem::take(&mut self.frame);
+        let (children, owed) = (frame.take_children(), frame.take_owed());
+        let place = owed.as_ref().and_then(Owed::place);
+        let exit = manager.exit(resource, cause, children, owed);
+        (exit, place, frame)
     }
 }
 
 impl<M: Managed> Drop for Scope<M> {
     fn drop(&mut self) {
         if let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) {
-            let place = self.frame.owed().and_then(Owed::place);
-            manager.abandon(resource, self.frame.take_children(), place);
+            let (children, owed) = (self.frame.take_children(), self.frame.take_owed());
+            manager.abandon(resource, children, owed);
         }
     }
 }
@@ -213,6 +212,7 @@ where
         ended,
         interrupt,
         fired: None,
+        waits: false,
         body: Some(body),
     }
 }
@@ -225,6 +225,7 @@ pin_project! {
         #[pin]
         interrupt: Interrupt<I>,
         fired: Option<M::Error>,
+        waits: bool,
         #[pin]
         body: Option<F>,
     }
@@ -304,13 +305,23 @@ where
             }
         } else {
             let polled = poll_body(&**manager, body, this.ended, cx);
+            if let Some(how) = polled {
+                let late = drop_polled(&**manager, this.body);
+                drop(entered);
+                return Poll::Ready(Stopped { how, late });
+            }
             drop(entered);
-            match polled {
-                Some(how) => how,
-                None => match ready!(this.interrupt.poll(cx)) {
-                    Ok(error) => How::Interrupted(error),
-                    Err(payload) => How::Panicked(payload),
-                },
+            match this.interrupt.poll(cx) {
+                Poll::Ready(Ok(error)) => How::Interrupted(error),
+                Poll::Ready(Err(payload)) => How::Panicked(payload),
+                Poll::Pending => {
+                    if !std::mem::replace(this.waits, true)
+                        && let Some(owed) = frame.owed()
+                    {
+                        owed.waits();
+                    }
+                    return Poll::Pending;
+                }
             }
         };
         let late = drop_body(this.parts, this.body);
@@ -340,13 +351,18 @@ fn poll_body<M: Managed, F: Future>(
 /// Drops the body as it was polled: in its frame, and with the guard. Returns what panicked.
 fn drop_body<M: Managed, F>(
     parts: &mut Parts<'_, M>,
-    mut body: Pin<&mut Option<F>>,
+    body: Pin<&mut Option<F>>,
 ) -> Option<Payload> {
     if body.is_none() {
         return None;
     }
     let Parts { manager, frame } = parts;
     let _inside = frame.enter();
+    drop_polled(&**manager, body)
+}
+
+/// Drops the body in the frame that is current.
+fn drop_polled<M: Managed, F>(manager: &M, mut body: Pin<&mut Option<F>>) -> Option<Payload> {
     let dropped = catch_unwind(AssertUnwindSafe(|| {
         let _guard = manager.around_poll();
         body.set(None);

@@ -24,6 +24,7 @@ mod matrix;
 mod order;
 mod panics;
 mod readme;
+mod reports;
 mod shutdown;
 mod shutdown_example;
 mod support;

@@ -125,6 +125,28 @@ async fn drain_waits_for_open_blocks_and_for_detached_exits() {
     within_reason(drain()).await;
 }
 
+/// CAN-5: a `drain` that is polled often, because it stands in a loop with something else, needs no more memory for it.
+#[test]
+fn a_drain_that_is_polled_often_does_not_grow() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let [runtime, _] = runtimes();
+    let mut block = open_block(&log, "open", &gate);
+    runtime.block_on(async { assert!(!poll_once(&mut block)) });
+    let mut drained = Box::pin(drain());
+    let guard = runtime.enter();
+    assert!(!poll_once(&mut drained));
+    let measured = allocation_counter::measure(|| {
+        for _ in 0..10_000 {
+            assert!(!poll_once(&mut drained));
+        }
+    });
+    drop(guard);
+    assert!(measured.bytes_max < 64 * 1024, "{measured:?}");
+    gate.open();
+    runtime.block_on(block);
+    runtime.block_on(within_reason(drained));
+}
+
 /// CAN-5: called inside a block, it does not wait for that block, or for those around it.
 #[tokio::test]
 async fn drain_does_not_wait_for_the_blocks_around_it() {

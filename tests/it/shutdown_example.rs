@@ -46,10 +46,11 @@ fn graceful_shutdown_loses_nothing() {
 The transfers
    entered: 27
    exited: 27
-   cancelled: 2
    completed: 12
-   dropped: 9
    failed: 4
+   panicked: 0
+   cancelled: 2
+   dropped: 9
 What must not be
    transactions neither committed nor rolled back: 0
    connections not closed: 0
@@ -69,7 +70,10 @@ The transfers
    entered: 27
    exited: 12
    completed: 12
-   no end: 15
+   failed: 0
+   panicked: 0
+   cancelled: 0
+   dropped: 0
 What must not be
    transactions neither committed nor rolled back: 11
    connections not closed: 15
