@@ -421,12 +421,32 @@ pub enum Concluded<R, V, E, S> {
 pin_project! {
     /// Runs the exit, and brings together how it ended and how the body did.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Conclude<X, M: Managed, R, V, RT, VT> {
+    struct Conclude<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> {
         #[pin]
         exit: X,
         place: Option<Place>,
         member: Option<Member>,
         settled: Option<Settled<M, R, V, RT, VT>>,
+    }
+
+    impl<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> PinnedDrop
+        for Conclude<X, M, R, V, RT, VT>
+    {
+        // Dropped during the exit, what was to be raised after it has nobody to be raised to.
+        fn drop(this: Pin<&mut Self>) {
+            let Some(Settled { cause, mut outgoing, .. }) = this.project().settled.take() else {
+                return;
+            };
+            let lost = match outgoing {
+                Outgoing::Panicked(payload) => Some((Phase::Body, Incident::panic(payload))),
+                // The interruption was to end this block, and so does the drop.
+                Outgoing::Interrupted(_) => None,
+                _ => outgoing.failure::<RT, VT>(),
+            };
+            if let Some((phase, incident)) = lost {
+                report_of::<M>(phase, cause, incident);
+            }
+        }
     }
 }
 

@@ -77,7 +77,7 @@ struct Entry {
 
 /// Where an entry is, and the how-manieth of its slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     at: u32,
     generation: NonZeroU32,
 }
