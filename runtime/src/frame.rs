@@ -89,6 +89,9 @@ pub(crate) struct Frame {
     children: Option<Arc<Children>>,
     /// The block's entry among the exits that are owed.
     owed: Option<Owed>,
+    /// The block outside, and the task, when the body was polled last.
+    parent: Option<Place>,
+    task: Task,
     /// Set under a manager that may interrupt.
     pub(crate) member: Option<Member>,
 }
@@ -105,6 +108,20 @@ impl Frame {
     /// Takes note that the block's exit is owed from now on.
     pub(crate) fn arm(&mut self, manager: &'static str) {
         self.owed = Some(Owed::by_block(manager));
+        self.parent = enclosing();
+        self.task = current_task();
+    }
+
+    /// Takes note of where the block is now: its future may have moved since the last poll.
+    pub(crate) fn follow(&mut self) {
+        let (parent, task) = (enclosing(), current_task());
+        // Outside of tasks, the runtime may have changed without a sign; there are few such polls.
+        if parent != self.parent || task != self.task || task == NO_TASK {
+            (self.parent, self.task) = (parent, task);
+            if let Some(owed) = &self.owed {
+                owed.moved(parent);
+            }
+        }
     }
 
     pub(crate) fn owed(&self) -> Option<&Owed> {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
 /// How often a member that was told is woken without being polled, before nobody is thought to poll it any more. Waking
-/// reaches the futures of a `FuturesUnordered` with the next poll; the others are in case of such a set in another.
-const ROUNDS: u8 = 4;
+/// reaches the futures of a `FuturesUnordered` with one of the next polls, a few at a time and beside others that are busy.
+const ROUNDS: u16 = 256;
 
 /// One block, to those inside it.
 #[derive(Clone)]
@@ -29,8 +29,10 @@ struct State {
     cancelled: bool,
     /// It was polled since it was told.
     seen: bool,
-    rounds: u8,
+    rounds: u16,
     unseen: usize,
+    /// It woke itself to look again at those inside.
+    looks_again: bool,
 }
 
 impl Shared {
@@ -149,14 +151,22 @@ impl Member {
             .all(|inner| inner.strong_count() == 0)
     }
 
-    /// Wakes those inside who were told and not polled since. Returns whether to look again.
+    /// Wakes those inside who were told and not polled since. Woken by something else than this, the block asks all of
+    /// them anew: one whose exit runs may be left alone too.
     pub(crate) fn wake_unseen(&self) -> Unseen {
-        let unseen: Vec<_> = self
-            .0
-            .inside()
-            .into_iter()
-            .filter(|inner| !inner.lock().seen)
-            .collect();
+        let inside = self.0.inside();
+        let anew = {
+            let mut state = self.0.lock();
+            let anew = !std::mem::take(&mut state.looks_again);
+            if anew {
+                (state.rounds, state.unseen) = (0, usize::MAX);
+            }
+            anew
+        };
+        if anew {
+            inside.iter().for_each(|inner| inner.lock().seen = false);
+        }
+        let unseen: Vec<_> = inside.iter().filter(|inner| !inner.lock().seen).collect();
         if unseen.is_empty() {
             return Unseen::None;
         }
@@ -173,9 +183,16 @@ impl Member {
         state.rounds += 1;
         if state.rounds < ROUNDS {
             Unseen::LookAgain
-        } else {
+        } else if unseen.len() == inside.len() {
             Unseen::GivenUp
+        } else {
+            Unseen::None
         }
+    }
+
+    /// The next poll is to look again at the same ones.
+    pub(crate) fn will_look_again(&self) {
+        self.0.lock().looks_again = true;
     }
 }
 

@@ -20,7 +20,7 @@ static TABLE: [Mutex<Shard>; SHARDS] = [const { Mutex::new(Shard::NEW) }; SHARDS
 
 /// Those who wait for the table to change. The count is read on every removal; the list is locked only if there are any.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
-static WAITERS: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
+static WAITERS: Mutex<Vec<(usize, Waker)>> = Mutex::new(Vec::new());
 
 /// The runtime that an exit belongs to.
 #[cfg(feature = "tokio")]
@@ -230,6 +230,15 @@ impl Owed {
         });
     }
 
+    /// Takes note that the block is inside another one now, or on another runtime.
+    pub(crate) fn moved(&self, parent: Option<Place>) {
+        let runtime = current_runtime();
+        self.change(|entry| {
+            entry.parent = parent;
+            entry.runtime = runtime;
+        });
+    }
+
     fn change(&self, change: impl FnOnce(&mut Entry)) {
         if let Some(place) = self.0 {
             let mut shard = lock(place.shard());
@@ -275,7 +284,7 @@ impl Drop for Owed {
         if WAITING.load(Ordering::SeqCst) > 0 {
             let waiters =
                 std::mem::take(&mut *WAITERS.lock().unwrap_or_else(PoisonError::into_inner));
-            waiters.into_iter().for_each(Waker::wake);
+            waiters.into_iter().for_each(|(_, waker)| waker.wake());
         }
     }
 }
@@ -359,7 +368,8 @@ pub fn pending_exits() -> Vec<PendingExit> {
 /// blocks that enclose the caller (rule CAN-5).
 ///
 /// Called at the end of `main`, after the tasks were told to end or were aborted, it makes a service shut down without
-/// losing an exit; right after `abort()` it misses nothing, because a block is counted from its enter on. It counts per
+/// losing an exit; right after `abort()` it misses no block that was entered, because a block is counted from its enter
+/// on. (A task that is being polled when it is aborted may enter its first block later: join such tasks first.) It counts per
 /// runtime: programs with several, and tests in parallel, do not wait for each other. A block that never ends makes it
 /// wait for ever: see [`drain_timeout`] and [`pending_exits`].
 ///
@@ -367,21 +377,27 @@ pub fn pending_exits() -> Vec<PendingExit> {
 ///
 /// It can be dropped and called again; nothing is lost.
 pub async fn drain() {
-    struct Waiting;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    struct Waiting(usize);
+    impl Waiting {
+        fn set(&self, waker: Option<&Waker>) {
+            let mut waiters = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
+            waiters.retain(|(number, _)| *number != self.0);
+            waiters.extend(waker.map(|waker| (self.0, waker.clone())));
+        }
+    }
     impl Drop for Waiting {
         fn drop(&mut self) {
             WAITING.fetch_sub(1, Ordering::SeqCst);
+            self.set(None);
         }
     }
     WAITING.fetch_add(1, Ordering::SeqCst);
-    let _waiting = Waiting;
+    let waiting = Waiting(NEXT.fetch_add(1, Ordering::Relaxed));
     let runtime = current_runtime();
     poll_fn(|cx| {
         // First the waker, then the look: a removal in between wakes.
-        WAITERS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(cx.waker().clone());
+        waiting.set(Some(cx.waker()));
         if owed(&runtime, &enclosing()).is_empty() {
             Poll::Ready(())
         } else {

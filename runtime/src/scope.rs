@@ -126,8 +126,12 @@ pin_project! {
 }
 
 impl<I> Interrupt<I> {
-    /// Whether it can ever fire: what `interrupt` returns by default has no state, unlike anything that waits.
-    const MAY_FIRE: bool = size_of::<I>() > 0;
+    /// Whether it can ever fire: what `interrupt` returns by default cannot, and is known by its name only. Should it
+    /// get another, blocks cost more, and that is all.
+    fn may_fire() -> bool {
+        size_of::<I>() > 0
+            || !std::any::type_name::<I>().starts_with("core::future::pending::Pending<")
+    }
 }
 
 impl<I: Future> Interrupt<I> {
@@ -255,7 +259,8 @@ where
             return Poll::Pending;
         };
         let Parts { manager, frame } = &mut *this.parts;
-        let is_member = Interrupt::<I>::MAY_FIRE || frame.member.is_some();
+        let is_member = Interrupt::<I>::may_fire() || frame.member.is_some();
+        frame.follow();
         let entered = frame.enter();
         let enclosing = entered.enclosing_node();
         let how = if is_member || enclosing.is_some() {
@@ -281,6 +286,7 @@ where
                 Some(how) => how,
                 None if told => {
                     if matches!(unseen, Unseen::LookAgain) {
+                        member.will_look_again();
                         cx.waker().wake_by_ref();
                     }
                     if !member.is_alone() && !matches!(unseen, Unseen::GivenUp) {

@@ -36,11 +36,13 @@ pub(crate) async fn within_reason<F: Future>(future: F) -> F::Output {
         .expect("it does not hang")
 }
 
-/// Runs a scenario on each kind of runtime.
+/// Runs a scenario on each kind of runtime, and in a `LocalSet`.
 pub(crate) fn on_each_runtime<F: Future<Output = ()>>(scenario: impl Fn() -> F) {
     for runtime in runtimes() {
         runtime.block_on(within_reason(scenario()));
     }
+    let [runtime, _] = runtimes();
+    LocalSet::new().block_on(&runtime, within_reason(scenario()));
 }
 
 /// Lets other tasks run until the event was written.
@@ -345,6 +347,72 @@ fn the_tasks_of_a_local_set_are_like_others() {
             assert_eq!(
                 of("exit"),
                 ["exit d: dropped", "exited d", "exit b: dropped", "exited b"]
+            );
+        };
+        LocalSet::new().block_on(&runtime, within_reason(scenario));
+    }
+}
+
+/// CAN-2, CAN-4: in a task of a `LocalSet`, an exit that is dropped goes on, or is reported, and a block of a manager that
+/// is not `Send` awaits what was dropped inside it.
+#[test]
+fn the_blocks_of_a_local_task_are_like_others() {
+    for runtime in runtimes() {
+        let scenario = async {
+            let (log, gate) = (Log::new(), Gate::new());
+            let (inside, waits) = (log.clone(), gate.clone());
+            let task = tokio::task::spawn_local(async move {
+                let log = &inside;
+                async_with! { log.scoped("a").local(), log.manager("b").exit_waits_for(&waits) => {} }
+            });
+            until(&log, "exit b: completed").await;
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+            gate.open();
+            drain().await;
+            assert_eq!(
+                log.take()[2..],
+                ["exit b: completed", "abandon a", "exited b"]
+            );
+
+            let gate = Gate::new();
+            let block = async {
+                let mut block = Box::pin(async {
+                    async_with! { log.scoped("a").local().exit_waits_for(&gate) => {} }
+                });
+                assert!(futures::poll!(&mut block).is_pending());
+            };
+            let ((), entries) = report::collect(block).await;
+            assert_eq!(entries.len(), 1, "{entries:?}");
+            assert_eq!(entries[0].incident, Incident::Unfinished);
+            assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+
+            let gate = Gate::new();
+            let (inside, waits) = (log.clone(), gate.clone());
+            let task = tokio::task::spawn_local(async move {
+                let log = &inside;
+                async_with! { log.scoped("outer").local() => {
+                    let mut inner = Box::pin(async {
+                        async_with! { log.manager("inner").exit_waits_for(&waits) => { pending::<()>().await } }
+                    });
+                    assert!(futures::poll!(&mut inner).is_pending());
+                }}
+            });
+            until(&log, "exit inner: dropped").await;
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            log.write("opened");
+            gate.open();
+            task.await.expect("it does not panic");
+            assert_eq!(
+                log.take()[2..],
+                [
+                    "exit inner: dropped",
+                    "opened",
+                    "exited inner",
+                    "exit outer: completed"
+                ]
             );
         };
         LocalSet::new().block_on(&runtime, within_reason(scenario));
