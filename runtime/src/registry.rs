@@ -282,9 +282,14 @@ impl Drop for Owed {
         };
         drop(entry);
         if WAITING.load(Ordering::SeqCst) > 0 {
-            let waiters =
-                std::mem::take(&mut *WAITERS.lock().unwrap_or_else(PoisonError::into_inner));
-            waiters.into_iter().for_each(|(_, waker)| waker.wake());
+            // Woken without the lock: a waker may run code of the user's.
+            let wakers: Vec<Waker> = WAITERS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .drain(..)
+                .map(|(_, waker)| waker)
+                .collect();
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 }

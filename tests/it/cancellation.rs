@@ -707,6 +707,75 @@ async fn there_is_no_gap_in_which_an_exit_is_lost() {
     }
 }
 
+/// CAN-1, CAN-2, CAN-3, CAN-6, EXI-1: many tasks that are aborted at any time, while others are interrupted, on several
+/// threads: what was entered is exited once, inside first, one after the other.
+#[test]
+fn many_tasks_are_aborted_and_interrupted_at_once() {
+    async fn program(log: Log, patience: Duration) {
+        async fn inner(log: &Log) {
+            async_with! { log.manager("c").pending(2), log.manager("d").pending(1) => {
+                pend(3).await;
+                let mut lost = Box::pin(async {
+                    async_with! { log.manager("e").pending(2) => { pending::<()>().await } }
+                });
+                for _ in 0..4 {
+                    assert!(futures::poll!(&mut lost).is_pending());
+                }
+                drop(lost);
+                yield_now().await;
+                pending::<()>().await;
+            }}
+        }
+        async_with! { log.manager("a").pending(1), async_with::move_on_after(patience), log.manager("b").pending(2) => {
+            inner(&log).await;
+        }}
+    }
+    on_each_runtime(|| async {
+        let logs: Vec<Log> = (0..400).map(|_| Log::new()).collect();
+        let tasks: Vec<_> = logs
+            .iter()
+            .enumerate()
+            .map(|(number, log)| {
+                let patience = Duration::from_millis(if number % 3 == 0 { 1 } else { 60_000 });
+                tokio::spawn(program(log.clone(), patience))
+            })
+            .collect();
+        for (number, task) in tasks.iter().enumerate() {
+            if number % 3 != 0 {
+                task.abort();
+            }
+            if number % 5 == 0 {
+                yield_now().await;
+            }
+        }
+        for task in tasks {
+            let _ = task.await;
+        }
+        drain().await;
+        for log in logs {
+            let events = log.take();
+            let names = |what: &str| -> Vec<String> {
+                let chosen = events.iter().filter_map(|event| event.strip_prefix(what));
+                chosen
+                    .map(|rest| rest.split(':').next().unwrap_or_default().to_owned())
+                    .collect()
+            };
+            let (entered, mut exited) = (names("enter "), names("exited "));
+            assert_eq!(names("exit "), exited, "{events:?}");
+            exited.reverse();
+            assert_eq!(entered, exited, "{events:?}");
+            let exits: Vec<_> = events
+                .iter()
+                .skip_while(|event| !event.starts_with("exit "))
+                .collect();
+            for pair in exits.chunks(2) {
+                assert!(pair[0].starts_with("exit "), "{events:?}");
+                assert!(pair[1].starts_with("exited "), "{events:?}");
+            }
+        }
+    });
+}
+
 /// CAN-9: a detached exit keeps the collector of reports that it was detached in, and its task may be polled anywhere.
 #[test]
 fn a_detached_exit_keeps_its_collector() {

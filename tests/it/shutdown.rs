@@ -598,6 +598,25 @@ fn a_block_that_is_dropped_outside_of_the_runtime_exits_on_it() {
     }
 }
 
+/// CAN-1: so does one that was polled outside in the meantime.
+#[test]
+fn a_block_that_is_polled_outside_of_the_runtime_remembers_it() {
+    for runtime in runtimes() {
+        let (log, gate) = (Log::new(), Gate::new());
+        gate.open();
+        let mut block = slow_block(&log, "a", &gate);
+        runtime.block_on(async { assert!(futures::poll!(&mut block).is_pending()) });
+        std::thread::spawn(move || {
+            assert!(!poll_once(&mut block));
+            drop(block);
+        })
+        .join()
+        .expect("it does not panic");
+        runtime.block_on(within_reason(drain()));
+        assert_eq!(log.take(), ["enter a", "exit a: dropped", "exited a"]);
+    }
+}
+
 /// CAN-1, CAN-2: so does one that is dropped there in its exit.
 #[test]
 fn a_block_that_is_dropped_in_its_exit_outside_of_the_runtime_exits_on_it() {
