@@ -29,7 +29,6 @@ fn one_item() {
                     return __return.value();
                 }
                 let __value_type = async_with::expansion::Ty::new();
-                #[allow(clippy::diverging_sub_expression)]
                 if false {
                     __value_type.value()
                 } else {
@@ -61,14 +60,14 @@ fn one_item() {
                                 let __value_type = __value_type;
                                 let __lent = __lent;
                                 let file = __lent;
-                                let __out = __value_type.same(if false {
+                                let __end = async_with::expansion::finish(__value_type.twin(), if false {
                                     __value_type.value()
                                 } else {
                                     let text = file.read().await;
                                     text.len()
-                                });
+                                }, &mut __value, &__ended);
                                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                                async_with::expansion::finish(&mut __value, &__ended, __out).await
+                                __end.await
                             }).await
                         };
                         (async_with::expansion::settle(__scope, __stopped, __value, &__ended, async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), __raise)
@@ -113,7 +112,7 @@ fn two_items() {
     let expected = expect![[r#"
           ..
           let file = __lent;
-        + let __out = __value_type.same(match {
+        + let __end = async_with::expansion::finish(__value_type.twin(), match {
         +     let mut __scope = {
         +         use async_with::expansion::open::*;
         +         let __opener = async_with::expansion::Opener::new(lock(file));
@@ -141,12 +140,7 @@ fn two_items() {
         +             let __value_type = __value_type;
         +             let __lent = __lent;
         +             let _ = __lent;
-                      let __out = __value_type.same(if false {
-          ..
-                          text.len()
-        - });
-        +             });
-                      #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                      let __end = async_with::expansion::finish(__value_type.twin(), if false {
           ..
                           }).await
         +             };
@@ -172,8 +166,8 @@ fn two_items() {
         +                     }
         +                 }
         +             }
-        +         });
-        +         async_with::expansion::finish(&mut __value, &__ended, __out).await
+        +         }, &mut __value, &__ended);
+        +         __end.await
         +     }).await
           };
           ..
@@ -221,18 +215,17 @@ fn jump() {
           ..
           let file = __lent;
         + '__async_with_jump_0: {
-              let __out = __value_type.same(if false {
+              let __end = async_with::expansion::finish(__value_type.twin(), if false {
           ..
-                      let text = file.read().await;
-        +             if text.is_empty() {
-        +                 break '__async_with_jump_0;
-        +             }
-                      text.len()
-        -     });
-        +         });
+          let text = file.read().await;
+        + if text.is_empty() {
+        +     break '__async_with_jump_0;
+        + }
+          text.len()
+          ..
                   #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        -     async_with::expansion::finish(&mut __value, &__ended, __out).await
-        +         return async_with::expansion::finish(&mut __value, &__ended, __out).await;
+        -     __end.await
+        +         return __end.await;
         +     }
         +     return async_with::expansion::jump(&__ended, 0u32).await;
           }).await
@@ -281,23 +274,22 @@ fn jump_with_value() {
           ..
           let file = __lent;
         + __jump_value_0 = async_with::expansion::Some(__jump_type_0.same('__async_with_jump_0: {
-              let __out = __value_type.same(if false {
+              let __end = async_with::expansion::finish(__value_type.twin(), if false {
           ..
-                      let text = file.read().await;
-        +             for line in text.lines() {
-        +                 if line.is_empty() {
-        +                     break;
-        +                 }
-        +                 if line == "found" {
-        +                     break '__async_with_jump_0 line.len();
-        +                 }
-        +             }
-                      text.len()
-        -     });
-        +         });
+          let text = file.read().await;
+        + for line in text.lines() {
+        +     if line.is_empty() {
+        +         break;
+        +     }
+        +     if line == "found" {
+        +         break '__async_with_jump_0 line.len();
+        +     }
+        + }
+          text.len()
+          ..
                   #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        -     async_with::expansion::finish(&mut __value, &__ended, __out).await
-        +         return async_with::expansion::finish(&mut __value, &__ended, __out).await;
+        -     __end.await
+        +         return __end.await;
         +     }));
         +     return async_with::expansion::jump(&__ended, 0u32).await;
           }).await

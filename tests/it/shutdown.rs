@@ -553,7 +553,8 @@ fn exits_of_a_local_set_that_is_dropped() {
     }
 }
 
-/// CAN-1: a block that is dropped on a thread outside of the runtime exits on the runtime where it was entered.
+/// CAN-1, CAN-3: a block that is dropped on a thread outside of the runtime exits on the runtime where it was entered, after
+/// those inside it.
 #[test]
 fn a_block_that_is_dropped_outside_of_the_runtime_exits_on_it() {
     struct Where(Log);
@@ -574,10 +575,10 @@ fn a_block_that_is_dropped_outside_of_the_runtime_exits_on_it() {
         }
     }
     for runtime in runtimes() {
-        let log = Log::new();
-        let inside = log.clone();
+        let (log, gate) = (Log::new(), Gate::new());
+        let (inside, waits) = (log.clone(), gate.clone());
         let mut block = Box::pin(async move {
-            async_with! { Where(inside.clone()), inside.manager("inner").exit_pending(2) => {
+            async_with! { Where(inside.clone()), inside.manager("inner").exit_waits_for(&waits) => {
                 pending::<()>().await;
             }}
         });
@@ -585,12 +586,21 @@ fn a_block_that_is_dropped_outside_of_the_runtime_exits_on_it() {
         std::thread::spawn(move || drop(block))
             .join()
             .expect("it does not panic");
-        runtime.block_on(within_reason(drain()));
+        runtime.block_on(within_reason(async {
+            until(&log, "exit inner: dropped").await;
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            log.write("opened");
+            gate.open();
+            drain().await;
+        }));
         assert_eq!(
             log.take(),
             [
                 "enter inner",
                 "exit inner: dropped",
+                "opened",
                 "exited inner",
                 "exit: dropped, same runtime: true"
             ]
