@@ -216,8 +216,12 @@ impl Owed {
             detached: true,
             parent: frame::enclosing(),
             runtime: runtime_of(block),
+            // Where it is handed over; after an abort, that is in no span.
             #[cfg(feature = "tracing")]
-            span: span_of(block),
+            span: match tracing::Span::current() {
+                span if span.is_none() => span_of(block),
+                span => span,
+            },
         })
     }
 
@@ -232,10 +236,12 @@ impl Owed {
 
     /// Takes note that the block is inside another one now, or on another runtime.
     pub(crate) fn moved(&self, parent: Option<Place>) {
+        // Outside of a runtime, the one before is the one to clean up on.
         let runtime = current_runtime();
         self.change(|entry| {
             entry.parent = parent;
-            entry.runtime = runtime;
+            let before = std::mem::take(&mut entry.runtime);
+            entry.runtime = or(runtime, before);
         });
     }
 
@@ -300,12 +306,22 @@ fn runtime_of(place: Option<Place>) -> Runtime {
         .unwrap_or_default()
 }
 
-/// Whether a block was opened on the runtime of the running code: another runtime may be driven inside of its body.
+/// Whether a block is open on the runtime of the running code, if that is in one: another runtime may be driven inside of
+/// the block's body.
 pub(crate) fn is_on_this_runtime(place: Place) -> bool {
-    place
-        .with(|entry| same(&entry.runtime, &current_runtime()))
-        .unwrap_or(true)
+    let runtime = current_runtime();
+    same(&runtime, &Runtime::default())
+        || place
+            .with(|entry| same(&entry.runtime, &runtime))
+            .unwrap_or(true)
 }
+
+#[cfg(feature = "tokio")]
+fn or(runtime: Runtime, before: Runtime) -> Runtime {
+    runtime.or(before)
+}
+#[cfg(not(feature = "tokio"))]
+fn or((): Runtime, (): Runtime) -> Runtime {}
 
 /// An exit that is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]

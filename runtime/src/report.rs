@@ -2,8 +2,8 @@
 //!
 //! A block raises at most one error or panic. Another one, from an exit that ran because of the first, or from an exit
 //! that runs detached after a drop, is *reported*: handed to the [`collect`] call that surrounds the block, else to the
-//! [sink](set_sink) of the program, else logged (as a `tracing` event of level error with the feature `tracing`, as one
-//! line on standard error without). What was raised, what was reported and what a manager suppressed is together
+//! [sink](set_sink) of the program, else logged (with the feature `tracing` and a subscriber as an event of level error,
+//! else as one line on standard error). What was raised, what was reported and what a manager suppressed is together
 //! exactly what happened.
 //!
 //! The flat, ordered list follows Java's `Throwable.getSuppressed`; that the first error stays the one that is raised
@@ -293,7 +293,21 @@ pub(crate) fn report(entry: Entry) {
 
 fn log(entry: &Entry) {
     #[cfg(feature = "tracing")]
-    tracing::error!(manager = entry.manager, phase = %entry.phase, cause = %entry.cause, "{entry}");
-    #[cfg(not(feature = "tracing"))]
+    {
+        use tracing::dispatcher::get_default;
+        use tracing::subscriber::NoSubscriber;
+
+        // Without a subscriber, an event would be lost.
+        if !get_default(|dispatch| dispatch.is::<NoSubscriber>()) {
+            let Entry {
+                manager,
+                phase,
+                cause,
+                ..
+            } = entry;
+            tracing::error!(manager, %phase, %cause, "{entry}");
+            return;
+        }
+    }
     eprintln!("async-with: {entry}");
 }

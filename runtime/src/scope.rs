@@ -363,6 +363,7 @@ fn drop_body<M: Managed, F>(
         return None;
     }
     let Parts { manager, frame } = parts;
+    frame.follow();
     let _inside = frame.enter();
     drop_polled(&**manager, body)
 }

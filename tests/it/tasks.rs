@@ -230,6 +230,34 @@ fn a_block_may_go_on_on_another_runtime() {
     }
 }
 
+/// CAN-3: a tree that is dropped on another runtime than it was entered on keeps its order, there.
+#[test]
+fn a_tree_may_be_dropped_on_another_runtime() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let [one, other] = runtimes();
+    let (inside, waits) = (log.clone(), gate.clone());
+    let mut tree: Block = Box::pin(async move {
+        async_with! { inside.manager("outer"), inside.manager("inner").exit_waits_for(&waits) => {
+            pending::<()>().await;
+        }}
+    });
+    one.block_on(async { assert!(futures::poll!(&mut tree).is_pending()) });
+    other.block_on(within_reason(async {
+        drop(tree);
+        opens_after("exit inner: dropped", &log, &gate);
+        drain().await;
+    }));
+    assert_eq!(
+        exits(&log),
+        [
+            "exit inner: dropped",
+            "opened",
+            "exited inner",
+            "exit outer: dropped"
+        ]
+    );
+}
+
 /// CAN-4: a future that was polled in one block and is dropped in another belongs to where it is dropped.
 #[test]
 fn a_block_belongs_to_where_it_is_dropped() {

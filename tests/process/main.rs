@@ -189,11 +189,11 @@ fn by_default_a_report_is_logged() {
             );
             let line = printed
                 .lines()
-                .filter(|line| *line == format!("async-with: {entry}"))
+                .filter(|line| line.ends_with(&format!("async-with: {entry}")))
                 .count();
             let event = printed
                 .lines()
-                .filter(|line| *line == format!("ERROR event: {entry}"))
+                .filter(|line| line.ends_with(&format!("ERROR event: {entry}")))
                 .count();
             assert_eq!(line + event, 1, "{printed}");
         }
