@@ -19,6 +19,8 @@ pub(crate) struct Node(Arc<Shared>);
 struct Shared(Mutex<State>);
 
 #[derive(Default)]
+// Each is a fact of its own: any of them may hold with any other.
+#[allow(clippy::struct_excessive_bools)]
 struct State {
     parent: Option<Node>,
     inside: Vec<Weak<Shared>>,
@@ -164,7 +166,9 @@ impl Member {
             anew
         };
         if anew {
-            inside.iter().for_each(|inner| inner.lock().seen = false);
+            for inner in &inside {
+                inner.lock().seen = false;
+            }
         }
         let unseen: Vec<_> = inside.iter().filter(|inner| !inner.lock().seen).collect();
         if unseen.is_empty() {

@@ -320,6 +320,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
 }
 
 /// A manager whose exit waits for the children of its block.
+#[allow(clippy::type_complexity)]
 struct Armed<M: Managed>(Option<(M, M::Resource, Arc<Children>, Option<Owed>)>);
 
 impl<M: Managed> Armed<M> {

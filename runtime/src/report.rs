@@ -298,7 +298,7 @@ fn log(entry: &Entry) {
         use tracing::subscriber::NoSubscriber;
 
         // Without a subscriber, an event would be lost.
-        if !get_default(|dispatch| dispatch.is::<NoSubscriber>()) {
+        if !get_default(tracing::Dispatch::is::<NoSubscriber>) {
             let Entry {
                 manager,
                 phase,
