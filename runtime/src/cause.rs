@@ -224,12 +224,15 @@ pub trait ExitVerdict: sealed::Sealed + Send + 'static {
     /// never suppresses, `()` when it may. A generic function over `M: AsyncContextManager` needs no bound for it.
     type Skipped: crate::expansion::SkipInto<()>;
 
+    /// What two exits decide together, of which at most one runs or the second sees what the first left: `()` where
+    /// neither may suppress, else [`Verdict`]. It is the `Exit` of a manager made of two.
+    type Or<V: ExitVerdict>: ExitVerdict;
+
     /// The verdict as the enum.
     fn verdict(&self) -> Verdict;
 
-    /// The verdict of an exit that was given up before it could say.
-    #[doc(hidden)]
-    fn given_up() -> Self;
+    /// The enum as the verdict: `()` where this never suppresses.
+    fn from_verdict(verdict: Verdict) -> Self;
 
     #[doc(hidden)]
     fn skipped(self) -> Option<Self::Skipped>;
@@ -243,12 +246,13 @@ mod sealed {
 
 impl ExitVerdict for () {
     type Skipped = std::convert::Infallible;
+    type Or<V: ExitVerdict> = V;
 
     fn verdict(&self) -> Verdict {
         Verdict::Propagate
     }
 
-    fn given_up() {}
+    fn from_verdict(_: Verdict) {}
 
     fn skipped(self) -> Option<Self::Skipped> {
         None
@@ -257,13 +261,14 @@ impl ExitVerdict for () {
 
 impl ExitVerdict for Verdict {
     type Skipped = crate::expansion::Suppressed;
+    type Or<V: ExitVerdict> = Verdict;
 
     fn verdict(&self) -> Verdict {
         *self
     }
 
-    fn given_up() -> Self {
-        Verdict::Propagate
+    fn from_verdict(verdict: Verdict) -> Self {
+        verdict
     }
 
     fn skipped(self) -> Option<Self::Skipped> {

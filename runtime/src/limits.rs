@@ -69,7 +69,7 @@ mod timed {
     use tokio::time::{Instant, timeout_at};
 
     use crate::report::{Entry, Incident, Phase, report};
-    use crate::{Cause, ExitVerdict};
+    use crate::{Cause, ExitVerdict, Verdict};
 
     /// In nanoseconds; `OFF` is none.
     static DEADLINE: AtomicU64 = AtomicU64::new(OFF);
@@ -164,7 +164,7 @@ mod timed {
                 }
                 if Some(next) == deadline {
                     tell(Incident::TimedOut(self.deadline.unwrap_or_default()));
-                    return Ok(V::given_up());
+                    return Ok(V::from_verdict(Verdict::Propagate));
                 }
                 tell(Incident::StillRunning(slow.unwrap_or_default()));
                 slow = slow.map(|slow| slow.saturating_mul(2).max(Duration::from_millis(1)));
