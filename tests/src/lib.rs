@@ -281,22 +281,6 @@ impl FromBoom for Infallible {
     }
 }
 
-/// The exits that a manager of this crate may have.
-pub trait FromVerdict: ExitVerdict {
-    /// The verdict, where it counts.
-    fn from_verdict(verdict: Verdict) -> Self;
-}
-
-impl FromVerdict for () {
-    fn from_verdict(_: Verdict) {}
-}
-
-impl FromVerdict for Verdict {
-    fn from_verdict(verdict: Verdict) -> Self {
-        verdict
-    }
-}
-
 /// A surviving manager.
 pub struct Logged<E = Infallible, V = ()> {
     plan: Plan,
@@ -387,7 +371,7 @@ impl<E> Logged<E, Verdict> {
     }
 }
 
-impl<E: FromBoom, V: FromVerdict> AsyncContextManager for Logged<E, V> {
+impl<E: FromBoom, V: ExitVerdict> AsyncContextManager for Logged<E, V> {
     type Resource = Resource;
     type Error = E;
     type Exit = V;
