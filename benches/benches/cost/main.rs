@@ -6,12 +6,13 @@
 //! ```
 //!
 //! All ratios are of figures from the same run, taken in turns. The parts are `size`, `allocations`, `time`,
-//! `compile` and `instructions`; at the end stand the aims, and whether they are met.
+//! `tasks`, `compile` and `instructions`; at the end stand the aims, and whether they are met.
 
 mod aims;
 mod compile;
 mod instructions;
 mod table;
+mod tasks;
 mod time;
 
 use std::process::Command;
@@ -41,6 +42,9 @@ fn main() {
     }
     if wanted("time") {
         time::measure(&mut aims);
+    }
+    if wanted("tasks") {
+        tasks::measure();
     }
     if wanted("compile") {
         compile::measure(&mut aims);
