@@ -138,7 +138,7 @@ impl Expansion {
             {
                 use #runtime::open::*;
                 let __opener = #runtime::Opener::new(#expr);
-                (&&&&__opener).__async_with_open().open(__opener)
+                (&&&&&__opener).__async_with_open().open(__opener)
             }
         };
         // A resource that escapes is borrowed while its scope is taken apart: one error, on the pattern, as long as the

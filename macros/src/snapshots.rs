@@ -36,7 +36,7 @@ fn one_item() {
                         let mut __scope = {
                             use async_with::expansion::open::*;
                             let __opener = async_with::expansion::Opener::new(open(path));
-                            (&&&&__opener).__async_with_open().open(__opener)
+                            (&&&&&__opener).__async_with_open().open(__opener)
                         };
                         let __raise = __scope.raises(0, &__return);
                         match async_with::expansion::Scope::enter(&mut __scope).await {
@@ -116,7 +116,7 @@ fn two_items() {
         +     let mut __scope = {
         +         use async_with::expansion::open::*;
         +         let __opener = async_with::expansion::Opener::new(lock(file));
-        +         (&&&&__opener).__async_with_open().open(__opener)
+        +         (&&&&&__opener).__async_with_open().open(__opener)
         +     };
         +     let __raise = __scope.raises(0, &__return);
         +     match async_with::expansion::Scope::enter(&mut __scope).await {

@@ -145,6 +145,15 @@ impl<'a> Raised<'a> {
         }
     }
 
+    /// The same error, for a manager that shows it to several.
+    #[must_use]
+    pub fn reborrow(&mut self) -> Raised<'_> {
+        Raised {
+            error: &mut *self.error,
+            ..*self
+        }
+    }
+
     /// The error's type.
     #[must_use]
     pub fn error_type(&self) -> ErrorType {

@@ -17,11 +17,13 @@
     clippy::type_complexity
 )]
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Debug;
 use std::future::{Future, Pending, pending};
 use std::marker::PhantomData;
+use std::mem;
 use std::ops::DerefMut;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -34,11 +36,12 @@ pub use async_with_macros::block_inner;
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
 use crate::frame;
 use crate::interrupt::Member;
-use crate::manager::{Payload, report_of};
+use crate::manager::{Exiting, Left, Payload, report_of};
 use crate::managers::MovedOn;
 use crate::registry::Place;
-use crate::report::{Incident, Phase};
+use crate::report::{Entry, Incident, Phase, report};
 use crate::scope::How;
+use crate::stack::{AsyncExitStack, NoError, StackError, Stacked};
 use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
 
 // Visible in one place, so that messages name them without a path.
@@ -292,6 +295,8 @@ enum Outgoing<R, V, E> {
     Interrupted(E),
     /// Nothing: the block waits to be dropped by the one that is interrupted.
     Cancelled,
+    /// Nothing any more: an exit inside a stack suppressed it.
+    Suppressed,
     Panicked(Payload),
 }
 
@@ -321,9 +326,17 @@ impl<R, V, E: Debug> Outgoing<R, V, E> {
     fn failure<RT: Classify<R>, VT: Classify<V>>(&mut self) -> Option<(Phase, Incident)> {
         match self {
             Outgoing::Interrupted(error) => Some((Phase::Interrupt, Incident::error(error))),
-            Outgoing::Value(value) => pending_failure(VT::failure(value)),
-            Outgoing::Left(left) => pending_failure(RT::failure(left)),
-            Outgoing::Jump(_) | Outgoing::Cancelled | Outgoing::Panicked(_) => None,
+            outgoing => pending_failure(outgoing.classified::<RT, VT>()),
+        }
+    }
+
+    fn classified<RT: Classify<R>, VT: Classify<V>>(
+        &mut self,
+    ) -> Option<(ErrorType, Option<Raised<'_>>)> {
+        match self {
+            Outgoing::Value(value) => VT::failure(value),
+            Outgoing::Left(left) => RT::failure(left),
+            _ => None,
         }
     }
 }
@@ -344,6 +357,43 @@ pub struct Settled<M: Managed, R, V, RT, VT> {
     classify: PhantomData<fn() -> (RT, VT)>,
 }
 
+impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Settled<M, R, V, RT, VT> {
+    fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
+        if let Some((_, Some(raised))) = self.outgoing.classified::<RT, VT>() {
+            show(raised);
+        }
+    }
+
+    fn lost(&mut self, manager: &'static str, cause: Cause) {
+        if let Some((phase, incident)) = self.outgoing.failure::<RT, VT>() {
+            report(Entry {
+                manager,
+                phase,
+                cause,
+                incident,
+            });
+        }
+        self.suppressed();
+    }
+
+    fn suppressed(&mut self) {
+        let suppressed = mem::replace(&mut self.outgoing, Outgoing::Suppressed);
+        if let Err(later) = catch_unwind(AssertUnwindSafe(|| drop(suppressed))) {
+            report_of::<M>(Phase::Body, self.cause, Incident::panic(later));
+        }
+    }
+
+    fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {
+        if !matches!(self.outgoing, Outgoing::Interrupted(_)) {
+            return None;
+        }
+        match mem::replace(&mut self.outgoing, Outgoing::Suppressed) {
+            Outgoing::Interrupted(error) => Some(Box::new(error)),
+            _ => None,
+        }
+    }
+}
+
 /// Classifies how the body ended, shows a failure to the manager, and makes the exit's future.
 pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     mut scope: Scope<M>,
@@ -362,11 +412,7 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         (How::Cancelled, _) => Outgoing::Cancelled,
         (How::Panicked(payload), _) => Outgoing::Panicked(payload),
     };
-    let failure = match &mut outgoing {
-        Outgoing::Value(value) => VT::failure(value),
-        Outgoing::Left(left) => RT::failure(left),
-        _ => None,
-    };
+    let failure = outgoing.classified::<RT, VT>();
     let mut late = stopped.late.map(|payload| (Phase::Body, payload));
     let mut cause = match failure {
         Some((error_type, raised)) => {
@@ -421,7 +467,10 @@ pub enum Concluded<R, V, E, S> {
 pin_project! {
     /// Runs the exit, and brings together how it ended and how the body did.
     #[must_use = "futures do nothing unless polled"]
-    struct Conclude<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> {
+    struct Conclude<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>
+    where
+        X: Exiting<M::Exit, M::Error>,
+    {
         #[pin]
         exit: X,
         place: Option<Place>,
@@ -431,10 +480,13 @@ pin_project! {
 
     impl<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> PinnedDrop
         for Conclude<X, M, R, V, RT, VT>
+    where
+        X: Exiting<M::Exit, M::Error>,
     {
         // Dropped during the exit, what was to be raised after it has nobody to be raised to.
         fn drop(this: Pin<&mut Self>) {
-            let Some(Settled { cause, mut outgoing, .. }) = this.project().settled.take() else {
+            let this = this.project();
+            let Some(Settled { cause, mut outgoing, .. }) = this.settled.take() else {
                 return;
             };
             let lost = match outgoing {
@@ -444,7 +496,8 @@ pin_project! {
                 _ => outgoing.failure::<RT, VT>(),
             };
             if let Some((phase, incident)) = lost {
-                report_of::<M>(phase, cause, incident);
+                let manager = this.exit.of().unwrap_or_else(M::name);
+                report(Entry { manager, phase, cause, incident });
             }
         }
     }
@@ -452,7 +505,7 @@ pin_project! {
 
 impl<X, M, R, V, RT, VT> Future for Conclude<X, M, R, V, RT, VT>
 where
-    X: Future<Output = Exited<M::Exit, M::Error>>,
+    X: Exiting<M::Exit, M::Error>,
     M: Managed,
     RT: Classify<R>,
     VT: Classify<V>,
@@ -461,13 +514,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if this.settled.is_none() {
+        let Some(settled) = this.settled.as_mut() else {
             return Poll::Pending;
-        }
+        };
         if let Some(member) = &*this.member {
             member.exit_polled(cx.waker());
         }
-        let exited = ready!(frame::exiting(*this.place, || this.exit.poll(cx)));
+        let exited = ready!(frame::exiting(*this.place, || {
+            this.exit.poll_exit(cx, settled)
+        }));
         let Some(settled) = this.settled.take() else {
             return Poll::Pending;
         };
@@ -495,10 +550,11 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     } = settled;
     let outgoing = match exited {
         Exited::Returned(exit) => {
-            let suppressed = match exit.verdict() {
-                Verdict::Propagate => false,
-                Verdict::Suppress => matches!(cause, Cause::Failed(_) | Cause::Cancelled),
-                Verdict::SuppressPanic => cause != Cause::Completed,
+            let suppressed = match (exit.verdict(), &outgoing) {
+                (_, Outgoing::Suppressed) => true,
+                (Verdict::Propagate, _) => false,
+                (Verdict::Suppress, _) => matches!(cause, Cause::Failed(_) | Cause::Cancelled),
+                (Verdict::SuppressPanic, _) => cause != Cause::Completed,
             };
             match exit.skipped() {
                 Some(_) if suppressed && cancelled => return None,
@@ -506,7 +562,10 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
                 _ => outgoing,
             }
         }
-        Exited::Failed(error) if cause == Cause::Completed && !cancelled => {
+        Exited::Failed(error)
+            if !cancelled
+                && (cause == Cause::Completed || matches!(outgoing, Outgoing::Suppressed)) =>
+        {
             return Some(Concluded::Raised(error));
         }
         Exited::Failed(error) => {
@@ -527,7 +586,7 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         Outgoing::Jump(number) => Some(Concluded::Jump(number)),
         Outgoing::Left(left) => Some(Concluded::Left(left)),
         Outgoing::Interrupted(error) => Some(Concluded::Raised(error)),
-        Outgoing::Cancelled => None,
+        Outgoing::Cancelled | Outgoing::Suppressed => None,
     }
 }
 
@@ -588,7 +647,27 @@ impl<R> FromError<Infallible, i32> for R {
 #[diagnostic::do_not_recommend]
 impl<R> FromError<MovedOn, i32> for R {
     fn from_error(_: MovedOn) -> R {
-        unreachable!("a manager that goes on after its interruption suppresses it")
+        never_raised()
+    }
+}
+
+// The error of a stack is not known before it is asked for here: it becomes that of the function. The integer falls
+// back to `i32`, so that the first of the two is chosen where both apply.
+
+#[diagnostic::do_not_recommend]
+impl<T, E> FromError<StackError<E>, i32> for Result<T, E> {
+    fn from_error(error: StackError<E>) -> Self {
+        Err(error.raised())
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<R> FromError<StackError<NoError>, u16> for R {
+    fn from_error(error: StackError<NoError>) -> R {
+        match error.into_inner() {
+            Some(never) => match never {},
+            None => never_raised(),
+        }
     }
 }
 
@@ -597,6 +676,10 @@ impl<T, E, F: From<E>> FromError<E, u8> for Result<T, F> {
     fn from_error(error: E) -> Self {
         Err(F::from(error))
     }
+}
+
+pub(crate) fn never_raised() -> ! {
+    unreachable!("a manager that goes on after its interruption suppresses it")
 }
 
 impl<M: Managed> Scope<M> {
@@ -641,6 +724,25 @@ impl InFrameKind {
         Scope::new(InFrame(opener.0))
     }
 }
+
+pub struct StackedKind;
+
+impl StackedKind {
+    pub fn open<E: Debug + Send + 'static, V: ExitVerdict>(
+        self,
+        opener: Opener<AsyncExitStack<E, V>>,
+    ) -> Scope<Stacked<E, V>> {
+        Scope::new(Stacked(opener.0))
+    }
+}
+
+pub trait OpenStacked {
+    fn __async_with_open(&self) -> StackedKind {
+        StackedKind
+    }
+}
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> OpenStacked for &&&&Opener<AsyncExitStack<E, V>> {}
 
 pub trait OpenSurviving {
     fn __async_with_open(&self) -> SurvivingKind {
@@ -781,6 +883,6 @@ impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
 pub mod open {
     pub use super::{
         OpenBoth as _, OpenFuture as _, OpenGuard as _, OpenInFrame as _, OpenOther as _,
-        OpenResult as _, OpenSurviving as _, OpenText as _,
+        OpenResult as _, OpenStacked as _, OpenSurviving as _, OpenText as _,
     };
 }

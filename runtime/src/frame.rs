@@ -287,9 +287,14 @@ impl Children {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ticket(self: &Arc<Self>) -> Ticket {
+    pub(crate) fn ticket(self: &Arc<Self>) -> Ticket {
         self.lock().live += 1;
         Ticket(Arc::clone(self))
+    }
+
+    /// Whether no ticket is left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().live == 0
     }
 
     /// Waits until no ticket is left.

@@ -14,6 +14,7 @@ mod protocol;
 mod registry;
 pub mod report;
 mod scope;
+mod stack;
 
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
 pub use detach::{detach, set_spawner};
@@ -29,6 +30,10 @@ pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 #[cfg(feature = "tokio")]
 pub use registry::drain_timeout;
 pub use registry::{PendingExit, drain, pending_exits};
+pub use stack::{
+    AsyncExitStack, Closed, ExitOutput, Handle, Loan, NoError, RaisedAs, Registrar, StackError,
+    StackManager, Takes,
+};
 
 /// Enters the managers, runs the body, and exits them in reverse order, on every way out.
 ///
@@ -155,5 +160,5 @@ pub mod attr {
 /// `manager.enter()` would be ambiguous.
 pub mod prelude {
     pub use crate::attr::async_with;
-    pub use crate::{AsyncContextManager, Cause, Outcome, Raised, Verdict};
+    pub use crate::{AsyncContextManager, AsyncExitStack, Cause, Outcome, Raised, Verdict};
 }

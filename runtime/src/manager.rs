@@ -30,6 +30,55 @@ pub enum Exited<V, E> {
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
+/// The future of an exit.
+pub trait Exiting<V, E> {
+    /// Polls it, beside what is going to leave the block: only a stack looks at that.
+    fn poll_exit(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        left: &mut dyn Left,
+    ) -> Poll<Exited<V, E>>;
+
+    /// Whose exit it is, if it is one of many.
+    fn of(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl<V, E, F: Future<Output = Exited<V, E>>> Exiting<V, E> for F {
+    fn poll_exit(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        _: &mut dyn Left,
+    ) -> Poll<Exited<V, E>> {
+        self.poll(cx)
+    }
+}
+
+/// What left the body, as the exits of a stack see it.
+pub trait Left {
+    /// Shows the failure, if there is one.
+    fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>));
+    /// Reports the failure, because a panic takes its place.
+    fn lost(&mut self, manager: &'static str, cause: Cause);
+    /// Nothing is going to leave any more.
+    fn suppressed(&mut self);
+    /// Takes the error of the interruption that ended the body.
+    fn take_interrupt(&mut self) -> Option<Box<dyn Any>>;
+}
+
+/// For exits that nobody waits for.
+pub(crate) struct NothingLeft;
+
+impl Left for NothingLeft {
+    fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
+    fn lost(&mut self, _: &'static str, _: Cause) {}
+    fn suppressed(&mut self) {}
+    fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {
+        None
+    }
+}
+
 /// A manager of either kind.
 pub trait Managed: Sized {
     type Resource;
@@ -46,7 +95,7 @@ pub trait Managed: Sized {
         cause: Cause,
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
-    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>>;
+    ) -> impl Exiting<Self::Exit, Self::Error>;
     /// The block was dropped in its body.
     fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, owed: Option<Owed>);
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
@@ -87,7 +136,7 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         cause: Cause,
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
-    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
+    ) -> impl Exiting<Self::Exit, Self::Error> {
         let exit = Box::pin(exit(self.0, resource, cause, children));
         SurvivingExit {
             exit: Some(exit),
@@ -266,7 +315,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         cause: Cause,
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
-    ) -> impl Future<Output = Exited<Self::Exit, Self::Error>> {
+    ) -> impl Exiting<Self::Exit, Self::Error> {
         match children {
             None => Either::Left {
                 future: InFrameExit::start(self, resource, cause, owed),

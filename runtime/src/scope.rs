@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use crate::Cause;
 use crate::frame::Frame;
 use crate::interrupt::{Member, Unseen};
-use crate::manager::{Exited, Managed, Payload};
+use crate::manager::{Exiting, Managed, Payload};
 use crate::registry::{Owed, Place};
 
 /// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
@@ -85,7 +85,7 @@ impl<M: Managed> Scope<M> {
         mut self,
         cause: Cause,
     ) -> (
-        impl Future<Output = Exited<M::Exit, M::Error>> + use<M>,
+        impl Exiting<M::Exit, M::Error> + use<M>,
         Option<Place>,
         Frame,
     ) {
@@ -128,7 +128,7 @@ pin_project! {
 impl<I> Interrupt<I> {
     /// Whether it can ever fire: what `interrupt` returns by default cannot, and is known by its name only. Should it
     /// get another, blocks cost more, and that is all.
-    fn may_fire() -> bool {
+    pub(crate) fn may_fire() -> bool {
         size_of::<I>() > 0
             || !std::any::type_name::<I>().starts_with("core::future::pending::Pending<")
     }

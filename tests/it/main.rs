@@ -27,6 +27,7 @@ mod readme;
 mod reports;
 mod shutdown;
 mod shutdown_example;
+mod stack;
 mod support;
 mod suppression;
 mod syntax;

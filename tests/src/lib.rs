@@ -66,6 +66,12 @@ impl Log {
         Logged::new(self, name).verdict(Verdict::Suppress)
     }
 
+    /// A surviving manager that can fail with [`Boom`], and may suppress.
+    #[must_use]
+    pub fn any(&self, name: &'static str) -> Logged<Boom, Verdict> {
+        Logged::new(self, name)
+    }
+
     /// A scoped manager that borrows the log.
     #[must_use]
     pub fn scoped(&self, name: &'static str) -> Scoped<'_> {

@@ -1,0 +1,1420 @@
+//! A dynamic number of managers.
+
+use std::any::{Any, type_name};
+use std::convert::Infallible;
+use std::fmt::{self, Debug, Formatter};
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use crate::detach::{detach_exit, drop_caught};
+use crate::expansion::never_raised;
+use crate::frame::{Children, Ticket};
+use crate::manager::{Exited, Exiting, Left, Managed, NothingLeft, Payload, Surviving};
+use crate::managers::MovedOn;
+use crate::registry::Owed;
+use crate::report::{Entry as ReportEntry, Incident, Phase, report};
+use crate::scope::Interrupt;
+use crate::{AsyncContextManager, Cause, ErrorType, ExitVerdict, Raised, Verdict, limits};
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Holds managers whose number is known at run time only, and exits them in reverse order.
+///
+/// Python's `contextlib.AsyncExitStack`, with TC39's names where Python has none. Entering managers through it means
+/// what nesting their blocks means (rule STK-1): order, causes, `inspect`, suppression, panics, interruption and
+/// cancellation. It is a manager, whose resource is the stack itself; outside of a block it works too, until
+/// [`close`](Self::close).
+///
+/// `E` is the error of the enclosing function, and is inferred in a block; the errors of the managers are converted to
+/// it as `?` does. A stack of type [`new`](Self::new) takes managers that never suppress, and its block keeps its type;
+/// one made by [`suppressing`](AsyncExitStack::suppressing) takes any (rules STK-0, SUP-3).
+///
+/// ```
+/// use async_with::{AsyncExitStack, async_with};
+/// # use async_with::{AsyncContextManager, Cause};
+/// # use std::io;
+/// # struct Open(&'static str);
+/// # impl AsyncContextManager for Open {
+/// #     type Resource = String;
+/// #     type Error = io::Error;
+/// #     type Exit = ();
+/// #     async fn enter(&mut self) -> io::Result<String> { Ok(self.0.to_owned()) }
+/// #     async fn exit(self, _: String, _: Cause) -> io::Result<()> { Ok(()) }
+/// # }
+/// # fn open(path: &'static str) -> Open { Open(path) }
+///
+/// async fn concatenate(paths: &[&'static str]) -> io::Result<String> {
+///     async_with! { AsyncExitStack::new() as stack => {
+///         let mut files = Vec::new();
+///         for path in paths {
+///             files.push(stack.enter(open(path)).await?);
+///         }
+///         // All of them are open, and lent at once.
+///         Ok(files.into_iter().map(|file| &**file).collect())
+///     }}
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// assert_eq!(concatenate(&["a", "b"]).await?, "ab");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// When a block of it is dropped, its exits go on elsewhere, in order, told [`Cause::Dropped`] (rules CAN-1 to CAN-4).
+/// So they do when a stack is dropped that was neither closed nor in a block.
+///
+/// # Limits
+///
+/// `around_poll` of a manager in a stack is not called. [`pending_exits`](crate::pending_exits) lists the stack, not its
+/// managers.
+pub struct AsyncExitStack<E: Debug + Send + 'static, V: ExitVerdict = ()> {
+    entries: boxcar::Vec<Box<dyn Entry<E>>>,
+    shared: Arc<Shared<E>>,
+    /// It owes the exits.
+    armed: bool,
+    exit: PhantomData<fn() -> V>,
+}
+
+/// What a stack shares with its [`Registrar`]s, with its interrupt, and with a `close` that was dropped half-way.
+struct Shared<E> {
+    /// How many entries the stack has.
+    count: AtomicUsize,
+    late: Mutex<Late<E>>,
+    interrupts: Mutex<Interrupts<E>>,
+    closing: Arc<Children>,
+}
+
+/// What registrars have pushed.
+struct Late<E> {
+    /// Each with the number of entries below it.
+    entries: Vec<(usize, Box<dyn Entry<E>>)>,
+    closed: bool,
+}
+
+struct Interrupts<E> {
+    running: Vec<(usize, BoxFuture<Option<E>>)>,
+    waker: Option<Waker>,
+    fired: Option<usize>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<E> Shared<E> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            count: AtomicUsize::new(0),
+            late: Mutex::new(Late {
+                entries: Vec::new(),
+                closed: false,
+            }),
+            interrupts: Mutex::new(Interrupts {
+                running: Vec::new(),
+                waker: None,
+                fired: None,
+            }),
+            closing: Arc::default(),
+        })
+    }
+}
+
+// --- Entries ----------------------------------------------------------------------------------------------------------
+
+/// What a stack holds: something with an exit.
+trait Entry<E>: Any + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn inspect(&mut self, raised: Raised<'_>);
+    fn exit(self: Box<Self>, cause: Cause) -> BoxFuture<Result<Verdict, E>>;
+}
+
+/// What an entry holds. It is lent out of a stack that is only borrowed, and taken back when the stack is taken apart.
+trait Held<E>: Send + 'static {
+    /// What stands for it in reports.
+    fn name() -> &'static str;
+    fn inspect(&mut self, _: Raised<'_>) {}
+    fn exit(self, cause: Cause) -> impl Future<Output = Result<Verdict, E>> + Send;
+}
+
+/// A lock that is taken once, for good: so it lends its content for as long as the stack is borrowed, and is `Sync`.
+struct Slot<H>(parking_lot::Mutex<H>);
+
+impl<E: Send + 'static, H: Held<E>> Entry<E> for Slot<H> {
+    fn name(&self) -> &'static str {
+        H::name()
+    }
+
+    fn inspect(&mut self, raised: Raised<'_>) {
+        self.0.get_mut().inspect(raised);
+    }
+
+    fn exit(self: Box<Self>, cause: Cause) -> BoxFuture<Result<Verdict, E>> {
+        let exit = self.0.into_inner().exit(cause);
+        Box::pin(limits::watch(H::name(), cause, exit))
+    }
+}
+
+/// A manager that was entered.
+struct Entered<M: AsyncContextManager, K> {
+    manager: M,
+    resource: M::Resource,
+    conversion: PhantomData<fn() -> K>,
+}
+
+impl<E, M, K> Held<E> for Entered<M, K>
+where
+    E: Send + 'static,
+    M: AsyncContextManager<Error: RaisedAs<E, K>>,
+    K: 'static,
+{
+    fn name() -> &'static str {
+        type_name::<M>()
+    }
+
+    fn inspect(&mut self, raised: Raised<'_>) {
+        self.manager.inspect(&mut self.resource, raised);
+    }
+
+    async fn exit(self, cause: Cause) -> Result<Verdict, E> {
+        converted(self.manager.exit(self.resource, cause).await)
+    }
+}
+
+/// What an exit returned, in the terms of the stack.
+fn converted<E, X: RaisedAs<E, K>, K>(result: Result<impl ExitVerdict, X>) -> Result<Verdict, E> {
+    match result {
+        Ok(exit) => Ok(exit.verdict()),
+        Err(error) => error.raised_as().map_or(Ok(Verdict::Propagate), Err),
+    }
+}
+
+/// A value with a closure for its exit.
+struct Adopted<T, F, K> {
+    value: T,
+    exit: F,
+    conversion: PhantomData<fn() -> K>,
+}
+
+impl<E, T, F, Fut, O, K> Held<E> for Adopted<T, F, K>
+where
+    E: Send + 'static,
+    T: Send + 'static,
+    F: FnOnce(T, Cause) -> Fut + Send + 'static,
+    Fut: Future<Output = O> + Send,
+    O: ExitOutput<Error: RaisedAs<E, K>>,
+    K: 'static,
+{
+    fn name() -> &'static str {
+        type_name::<F>()
+    }
+
+    async fn exit(self, cause: Cause) -> Result<Verdict, E> {
+        converted((self.exit)(self.value, cause).await.into_result())
+    }
+}
+
+/// A value that is dropped in its turn.
+struct Kept<T>(T);
+
+impl<E: Send, T: Send + 'static> Held<E> for Kept<T> {
+    fn name() -> &'static str {
+        type_name::<T>()
+    }
+
+    async fn exit(self, _: Cause) -> Result<Verdict, E> {
+        drop(self.0);
+        Ok(Verdict::Propagate)
+    }
+}
+
+/// Whether a stack takes an exit that returns `X`: one made by [`AsyncExitStack::new`] takes only `()`.
+#[diagnostic::on_unimplemented(
+    message = "this stack takes no manager that may suppress a failure",
+    label = "what is entered here may suppress: its exit returns a `{X}`",
+    note = "make the stack with `AsyncExitStack::suppressing()`; its block then is `()` or has an `else`"
+)]
+pub trait Takes<X> {}
+impl Takes<()> for () {}
+impl<X: ExitVerdict> Takes<X> for Verdict {}
+
+/// An error that a stack whose error is `E` can raise: what `From` converts to `E`, and what is never raised. `K` says
+/// which of them, and is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be raised by a stack whose error is `{E}`",
+    label = "enter or exit can fail with `{Self}` here",
+    note = "the error of the stack is that of the enclosing function, and must implement `From<{Self}>`"
+)]
+pub trait RaisedAs<E, K> {
+    #[doc(hidden)]
+    fn raised_as(self) -> Option<E>;
+}
+
+/// The error of a stack whose managers cannot fail: that of a block in a function that returns no `Result`.
+///
+/// It is not [`Infallible`], which converts to itself: a manager's `Infallible` could be raised in two ways then.
+#[derive(Debug)]
+pub enum NoError {}
+
+#[doc(hidden)]
+pub struct Converted;
+#[doc(hidden)]
+pub struct NeverRaised;
+
+#[diagnostic::do_not_recommend]
+impl<X, E: From<X>> RaisedAs<E, Converted> for X {
+    fn raised_as(self) -> Option<E> {
+        Some(self.into())
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<E> RaisedAs<E, NeverRaised> for Infallible {
+    fn raised_as(self) -> Option<E> {
+        match self {}
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<E> RaisedAs<E, NeverRaised> for MovedOn {
+    fn raised_as(self) -> Option<E> {
+        None
+    }
+}
+
+/// What the closure of an exit may return: `()`, a [`Verdict`], or a `Result` of one of them.
+pub trait ExitOutput {
+    /// What it decides.
+    type Exit: ExitVerdict;
+    /// What it can fail with.
+    type Error;
+
+    /// The same as a `Result`.
+    ///
+    /// # Errors
+    ///
+    /// What the exit failed with.
+    fn into_result(self) -> Result<Self::Exit, Self::Error>;
+}
+
+impl ExitOutput for () {
+    type Exit = ();
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl ExitOutput for Verdict {
+    type Exit = Verdict;
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<Verdict, Infallible> {
+        Ok(self)
+    }
+}
+
+impl<V: ExitVerdict, X> ExitOutput for Result<V, X> {
+    type Exit = V;
+    type Error = X;
+
+    fn into_result(self) -> Result<V, X> {
+        self
+    }
+}
+
+// --- The stack --------------------------------------------------------------------------------------------------------
+
+impl<E: Debug + Send + 'static> AsyncExitStack<E> {
+    /// A stack of managers that never suppress a failure (rule STK-0).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::empty(Shared::new())
+    }
+}
+
+impl<E: Debug + Send + 'static> AsyncExitStack<E, Verdict> {
+    /// A stack of any managers. Its block is `()` or has an `else`, for when a failure is suppressed (rules STK-0,
+    /// SUP-3).
+    ///
+    /// ```
+    /// use async_with::{AsyncExitStack, async_with, move_on_after};
+    /// use std::time::Duration;
+    ///
+    /// /// Reads what comes within a second, from several sources.
+    /// async fn read(sources: u32) -> Result<u32, std::io::Error> {
+    ///     let mut read = 0;
+    ///     async_with! { AsyncExitStack::suppressing() as stack => {
+    ///         let deadline = stack.enter(move_on_after(Duration::from_secs(1))).await;
+    ///         for _ in 0..sources {
+    ///             tokio::task::yield_now().await;
+    ///             read += 1;
+    ///         }
+    ///     }}
+    ///     Ok(read)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # assert_eq!(read(2).await.unwrap(), 2);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn suppressing() -> Self {
+        Self::empty(Shared::new())
+    }
+}
+
+impl<E: Debug + Send + 'static> Default for AsyncExitStack<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
+    fn empty(shared: Arc<Shared<E>>) -> Self {
+        Self {
+            entries: boxcar::Vec::new(),
+            shared,
+            armed: true,
+            exit: PhantomData,
+        }
+    }
+
+    /// Enters a manager, and lends its resource for as long as the stack is borrowed: several can be held at once (rule
+    /// STK-2).
+    ///
+    /// # Errors
+    ///
+    /// What enter failed with; nothing is registered then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing is owed to this manager (rule CAN-7); its exit is registered in the very poll
+    /// in which its enter succeeds (rule CAN-8).
+    #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
+    pub async fn enter<M, K>(&self, mut manager: M) -> Result<&mut M::Resource, M::Error>
+    where
+        M: AsyncContextManager<Error: RaisedAs<E, K>>,
+        V: Takes<M::Exit>,
+        K: 'static,
+    {
+        let resource = manager.enter().await?;
+        let interrupt = interrupt_of(&manager, &resource);
+        let entered = self.register(
+            Entered {
+                manager,
+                resource,
+                conversion: PhantomData,
+            },
+            interrupt,
+        );
+        Ok(&mut entered.resource)
+    }
+
+    /// Like [`enter`](Self::enter), for a resource that is used while the stack is borrowed by others, or moved: it is
+    /// lent by a handle, which also [releases](Handle::release) it early.
+    ///
+    /// ```
+    /// # use async_with::{AsyncContextManager, AsyncExitStack, Cause};
+    /// # use std::convert::Infallible;
+    /// # struct Counter;
+    /// # impl AsyncContextManager for Counter {
+    /// #     type Resource = u32;
+    /// #     type Error = Infallible;
+    /// #     type Exit = ();
+    /// #     async fn enter(&mut self) -> Result<u32, Infallible> { Ok(0) }
+    /// #     async fn exit(self, count: u32, _: Cause) -> Result<(), Infallible> { assert_eq!(count, 1); Ok(()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::io::Error> {
+    /// let mut stack = AsyncExitStack::<std::io::Error>::new();
+    /// let mut counter = match stack.enter_owned(Counter).await {
+    ///     Ok(counter) => counter,
+    ///     Err(never) => match never {},
+    /// };
+    /// let mut kept = stack.pop_all();
+    /// if let Some(mut count) = counter.borrow() {
+    ///     *count += 1;
+    /// }
+    /// kept.close().await?;
+    /// assert!(counter.borrow().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`enter`](Self::enter).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`enter`](Self::enter).
+    pub async fn enter_owned<M, K>(&self, mut manager: M) -> Result<Handle<M>, M::Error>
+    where
+        M: AsyncContextManager<Error: RaisedAs<E, K>>,
+        V: Takes<M::Exit>,
+        K: 'static,
+    {
+        let resource = manager.enter().await?;
+        let interrupt = interrupt_of(&manager, &resource);
+        let shelf = Arc::new(Mutex::new(Shelf {
+            content: Content::Here(manager, resource),
+            exit: None,
+        }));
+        self.register(
+            Shelved::<M, K> {
+                shelf: Arc::clone(&shelf),
+                conversion: PhantomData,
+            },
+            interrupt,
+        );
+        Ok(Handle(shelf))
+    }
+
+    /// Takes over a value that is open already; the closure is its exit. It sees the cause, may fail, and may suppress
+    /// if the stack does (rule STK-3): TC39's `adopt`.
+    ///
+    /// ```
+    /// # use async_with::{AsyncExitStack, Cause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let mut stack = AsyncExitStack::<std::io::Error>::new();
+    /// let (sender, receiver) = tokio::sync::oneshot::channel();
+    /// stack.adopt(sender, async |sender, cause: Cause| {
+    ///     let _ = sender.send(cause.is_completed());
+    /// });
+    /// stack.close().await?;
+    /// assert_eq!(receiver.await, Ok(true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
+    pub fn adopt<T, F, Fut, K>(&self, value: T, exit: F) -> &mut T
+    where
+        T: Send + 'static,
+        F: FnOnce(T, Cause) -> Fut + Send + 'static,
+        Fut: Future<Output: ExitOutput<Exit: ExitVerdict, Error: RaisedAs<E, K>>> + Send + 'static,
+        V: Takes<<Fut::Output as ExitOutput>::Exit>,
+        K: 'static,
+    {
+        let adopted = Adopted {
+            value,
+            exit,
+            conversion: PhantomData,
+        };
+        &mut self.register(adopted, None).value
+    }
+
+    /// Registers a closure as an exit, which sees the cause, may fail, and may suppress if the stack does (rule STK-3):
+    /// Python's `push_async_exit`.
+    pub fn push<F, Fut, K>(&self, exit: F)
+    where
+        F: FnOnce(Cause) -> Fut + Send + 'static,
+        Fut: Future<Output: ExitOutput<Exit: ExitVerdict, Error: RaisedAs<E, K>>> + Send + 'static,
+        V: Takes<<Fut::Output as ExitOutput>::Exit>,
+        K: 'static,
+    {
+        self.adopt((), move |(), cause| exit(cause));
+    }
+
+    /// Registers a closure that is run in its turn, and neither sees the cause nor suppresses (rule STK-3): Python's
+    /// `push_async_callback`, TC39's `defer`.
+    pub fn callback<F, Fut>(&self, callback: F)
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.register(Callback(callback), None);
+    }
+
+    /// Keeps a value, and drops it in its turn (rule STK-3).
+    #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
+    pub fn keep<T: Send + 'static>(&self, value: T) -> &mut T {
+        &mut self.register(Kept(value), None).0
+    }
+
+    /// Moves everything to a new stack, and leaves this one empty (rule STK-4): acquire all in a block, and keep them
+    /// only when all were acquired.
+    ///
+    /// ```
+    /// # use async_with::{AsyncExitStack, async_with};
+    /// # use std::io;
+    /// async fn open_all(names: &[&'static str]) -> io::Result<AsyncExitStack<io::Error>> {
+    ///     async_with! { AsyncExitStack::new() as stack => {
+    ///         for name in names {
+    ///             let name = *name;
+    ///             stack.callback(move || async move { println!("close {name}") });
+    ///             // .. what fails here closes those before it.
+    ///         }
+    ///         Ok(stack.pop_all())
+    ///     }}
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> io::Result<()> {
+    /// let mut all = open_all(&["a", "b"]).await?;
+    /// assert_eq!(all.len(), 2);
+    /// all.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "what is dropped exits on its own, told that it was dropped"]
+    pub fn pop_all(&mut self) -> Self {
+        let shared = Shared::new();
+        shared.count.store(
+            self.shared.count.swap(0, Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        lock(&shared.late).entries = std::mem::take(&mut lock(&self.shared.late).entries);
+        let interrupts = std::mem::take(&mut lock(&self.shared.interrupts).running);
+        lock(&shared.interrupts).running = interrupts;
+        Self {
+            entries: std::mem::take(&mut self.entries),
+            shared,
+            armed: true,
+            exit: PhantomData,
+        }
+    }
+
+    /// Runs the exits now, told [`Cause::Completed`] (rule STK-4). The stack is empty then, and can be used again, as in
+    /// Python; closing an empty one does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The error that an exit failed with, if no exit further out suppressed it; other ones are
+    /// [reported](crate::report).
+    ///
+    /// # Panics
+    ///
+    /// When an exit panics, after all of them ran.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the exits go on elsewhere, and another call waits for them.
+    pub async fn close(&mut self) -> Result<(), E> {
+        self.shared.closing.wait().await;
+        let mut exit = StackExit {
+            manager: type_name::<Self>(),
+            wait: None,
+            unwind: Some(self.unwind(Cause::Completed)),
+            owed: None,
+            closing: Some(self.shared.closing.ticket()),
+        };
+        match poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft)).await {
+            Exited::Returned(_) => Ok(()),
+            Exited::Failed(error) => Err(error),
+            Exited::Panicked(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// A handle that registers exits from elsewhere: from another task, or from an exit while the stack unwinds, which
+    /// then runs what was registered (rule STK-5).
+    #[must_use]
+    pub fn registrar(&self) -> Registrar<E> {
+        Registrar(Arc::clone(&self.shared))
+    }
+
+    /// The stack as an [`AsyncContextManager`], for adaptors, generic functions and other stacks. A block takes the
+    /// stack itself: the trait's `enter` would be in the way of the stack's own.
+    ///
+    /// Within a block, `inspect` of each manager runs directly before its exit (rule EXI-7). Here, all are shown the
+    /// error beforehand.
+    #[must_use]
+    pub fn into_manager(self) -> StackManager<E, V> {
+        StackManager(self)
+    }
+
+    /// How many exits are registered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.count() + lock(&self.shared.late).entries.len()
+    }
+
+    /// Whether no exit is registered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
+    fn register<H: Held<E>>(&self, held: H, interrupt: Option<BoxFuture<Option<E>>>) -> &mut H {
+        let at = self
+            .entries
+            .push(Box::new(Slot(parking_lot::Mutex::new(held))));
+        self.shared.count.store(at + 1, Ordering::Relaxed);
+        if let Some(interrupt) = interrupt {
+            let waker = {
+                let mut interrupts = lock(&self.shared.interrupts);
+                interrupts.running.push((at, interrupt));
+                interrupts.waker.take()
+            };
+            waker.into_iter().for_each(Waker::wake);
+        }
+        let entry: &dyn Any = &*self.entries[at];
+        match entry.downcast_ref::<Slot<H>>() {
+            Some(slot) => parking_lot::MutexGuard::leak(slot.0.lock()),
+            None => unreachable!("it was pushed just now"),
+        }
+    }
+
+    /// Takes the stack apart.
+    fn unwind(&mut self, cause: Cause) -> Unwind<E> {
+        let entries = std::mem::take(&mut self.entries).into_iter().collect();
+        let mut interrupts = lock(&self.shared.interrupts);
+        interrupts.running.clear();
+        let fired = interrupts.fired.take();
+        drop(interrupts);
+        Unwind {
+            entries,
+            shared: Arc::clone(&self.shared),
+            cause,
+            interrupted: cause == Cause::Cancelled,
+            fired,
+            raised: None,
+            panicked: None,
+            suppressed: Verdict::Propagate,
+            closes: false,
+            running: None,
+        }
+    }
+}
+
+/// The interrupt of a manager that may ask for one.
+fn interrupt_of<M, E, K>(manager: &M, resource: &M::Resource) -> Option<BoxFuture<Option<E>>>
+where
+    M: AsyncContextManager<Error: RaisedAs<E, K>>,
+    E: 'static,
+    K: 'static,
+{
+    fn may_fire<I>(_: &I) -> bool {
+        Interrupt::<I>::may_fire()
+    }
+    let interrupt = manager.interrupt(resource);
+    may_fire(&interrupt).then(|| Box::pin(async { interrupt.await.raised_as() }) as _)
+}
+
+/// Runs a closure in its turn.
+struct Callback<F>(F);
+
+impl<E, F, Fut> Held<E> for Callback<F>
+where
+    E: Send,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    fn name() -> &'static str {
+        type_name::<F>()
+    }
+
+    async fn exit(self, _: Cause) -> Result<Verdict, E> {
+        (self.0)().await;
+        Ok(Verdict::Propagate)
+    }
+}
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> Debug for AsyncExitStack<E, V> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let names = self.entries.iter().map(|(_, entry)| entry.name());
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// A stack that is dropped with exits in it lets them go on, as a block does.
+impl<E: Debug + Send + 'static, V: ExitVerdict> Drop for AsyncExitStack<E, V> {
+    fn drop(&mut self) {
+        if self.armed {
+            drop(self.exit_of_block(Cause::Dropped, None, None));
+        }
+    }
+}
+
+// --- Resources with a handle ------------------------------------------------------------------------------------------
+
+/// A manager that was entered by [`AsyncExitStack::enter_owned`]. The stack exits it, whether the handle is still there
+/// or not.
+pub struct Handle<M: AsyncContextManager>(Arc<Mutex<Shelf<M>>>);
+
+struct Shelf<M: AsyncContextManager> {
+    content: Content<M>,
+    /// An exit that waits for the resource to come back.
+    exit: Option<Waker>,
+}
+
+enum Content<M: AsyncContextManager> {
+    Here(M, M::Resource),
+    Lent,
+    Exited,
+}
+
+impl<M: AsyncContextManager> Shelf<M> {
+    fn take(&mut self, leave: Content<M>) -> Option<(M, M::Resource)> {
+        match std::mem::replace(&mut self.content, leave) {
+            Content::Here(manager, resource) => Some((manager, resource)),
+            other => {
+                self.content = other;
+                None
+            }
+        }
+    }
+}
+
+impl<M: AsyncContextManager> Handle<M> {
+    /// Lends the resource; `None` when it was exited. An exit of the stack that starts meanwhile waits for it to come
+    /// back.
+    pub fn borrow(&mut self) -> Option<Loan<'_, M>> {
+        let content = lock(&self.0).take(Content::Lent)?;
+        Some(Loan {
+            content: Some(content),
+            shelf: &self.0,
+        })
+    }
+
+    /// Exits this manager now, told [`Cause::Completed`], before its turn; the stack owes it nothing any more. When it
+    /// was exited already, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// What exit failed with.
+    ///
+    /// # Panics
+    ///
+    /// When exit does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the exit goes on elsewhere (rule CAN-2).
+    pub async fn release(self) -> Result<(), M::Error> {
+        let content = lock(&self.0).take(Content::Exited);
+        let Some((manager, resource)) = content else {
+            return Ok(());
+        };
+        let exit = Surviving(manager).exit(resource, Cause::Completed, None, None);
+        let mut exit = pin!(exit);
+        match poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await {
+            Exited::Returned(_) => Ok(()),
+            Exited::Failed(error) => Err(error),
+            Exited::Panicked(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+/// A resource that a [`Handle`] lends. It comes back when this is dropped.
+pub struct Loan<'a, M: AsyncContextManager> {
+    content: Option<(M, M::Resource)>,
+    shelf: &'a Mutex<Shelf<M>>,
+}
+
+impl<M: AsyncContextManager> Deref for Loan<'_, M> {
+    type Target = M::Resource;
+
+    fn deref(&self) -> &M::Resource {
+        match &self.content {
+            Some((_, resource)) => resource,
+            None => unreachable!("it is there until the loan is dropped"),
+        }
+    }
+}
+
+impl<M: AsyncContextManager> DerefMut for Loan<'_, M> {
+    fn deref_mut(&mut self) -> &mut M::Resource {
+        match &mut self.content {
+            Some((_, resource)) => resource,
+            None => unreachable!("it is there until the loan is dropped"),
+        }
+    }
+}
+
+impl<M: AsyncContextManager> Drop for Loan<'_, M> {
+    fn drop(&mut self) {
+        let mut shelf = lock(self.shelf);
+        if let Some((manager, resource)) = self.content.take() {
+            shelf.content = Content::Here(manager, resource);
+        }
+        let exit = shelf.exit.take();
+        drop(shelf);
+        exit.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The entry of a manager that a handle lends.
+struct Shelved<M: AsyncContextManager, K> {
+    shelf: Arc<Mutex<Shelf<M>>>,
+    conversion: PhantomData<fn() -> K>,
+}
+
+impl<E, M, K> Held<E> for Shelved<M, K>
+where
+    E: Send + 'static,
+    M: AsyncContextManager<Error: RaisedAs<E, K>>,
+    K: 'static,
+{
+    fn name() -> &'static str {
+        type_name::<M>()
+    }
+
+    fn inspect(&mut self, raised: Raised<'_>) {
+        if let Content::Here(manager, resource) = &mut lock(&self.shelf).content {
+            manager.inspect(resource, raised);
+        }
+    }
+
+    async fn exit(self, cause: Cause) -> Result<Verdict, E> {
+        let content = poll_fn(|cx| {
+            let mut shelf = lock(&self.shelf);
+            if let Content::Lent = shelf.content {
+                shelf.exit = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(shelf.take(Content::Exited))
+        });
+        match content.await {
+            Some((manager, resource)) => converted(manager.exit(resource, cause).await),
+            None => Ok(Verdict::Propagate),
+        }
+    }
+}
+
+// --- Registering from elsewhere ---------------------------------------------------------------------------------------
+
+/// Registers exits with a stack that is borrowed, or that unwinds: see [`AsyncExitStack::registrar`].
+pub struct Registrar<E>(Arc<Shared<E>>);
+
+impl<E> Clone for Registrar<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// The stack has run its exits already; what was to be registered was run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("the exit stack is closed")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+impl<E: Debug + Send + 'static> Registrar<E> {
+    /// As [`AsyncExitStack::callback`].
+    ///
+    /// # Errors
+    ///
+    /// When the exits of the stack's block, or of the dropped stack, have run. The callback was run at once then.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is registered with the first poll. A callback that runs at once is dropped with this future.
+    pub async fn callback<F, Fut>(&self, callback: F) -> Result<(), Closed>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let callback = {
+            let mut late = lock(&self.0.late);
+            if !late.closed {
+                let below = self.0.count.load(Ordering::Relaxed);
+                let slot = Slot(parking_lot::Mutex::new(Callback(callback)));
+                late.entries.push((below, Box::new(slot)));
+                return Ok(());
+            }
+            callback
+        };
+        callback().await;
+        Err(Closed)
+    }
+}
+
+// --- Unwinding --------------------------------------------------------------------------------------------------------
+
+/// Runs the exits of a stack, and keeps account of what is going to leave it.
+struct Unwind<E> {
+    entries: Vec<Box<dyn Entry<E>>>,
+    shared: Arc<Shared<E>>,
+    /// What the next exit is told.
+    cause: Cause,
+    /// The body was interrupted, and the exits so far are told of that: by this entry, or from outside of the stack.
+    interrupted: bool,
+    fired: Option<usize>,
+    /// What takes the place of what left the body.
+    raised: Option<E>,
+    panicked: Option<Payload>,
+    suppressed: Verdict,
+    /// Nothing can be registered afterwards.
+    closes: bool,
+    running: Option<Running<E>>,
+}
+
+struct Running<E> {
+    at: usize,
+    name: &'static str,
+    told: Cause,
+    exit: BoxFuture<Result<Verdict, E>>,
+}
+
+impl<E: Debug + Send + 'static> Unwind<E> {
+    fn poll(&mut self, cx: &mut Context<'_>, left: &mut dyn Left) -> Poll<()> {
+        loop {
+            if let Some(mut running) = self.running.take() {
+                let poll = AssertUnwindSafe(|| running.exit.as_mut().poll(cx));
+                let result = match catch_unwind(poll) {
+                    Ok(Poll::Pending) => {
+                        self.running = Some(running);
+                        return Poll::Pending;
+                    }
+                    Ok(Poll::Ready(result)) => Ok(result),
+                    Err(payload) => Err(payload),
+                };
+                let Running {
+                    at,
+                    name,
+                    told,
+                    exit,
+                } = running;
+                let late = drop_caught(exit);
+                match result {
+                    Ok(Ok(verdict)) => self.returned(at, verdict, left),
+                    Ok(Err(error)) => self.failed(name, told, error),
+                    Err(payload) => self.panicked((at, name), Phase::Exit, told, payload, left),
+                }
+                self.interruption_goes_on(at, left);
+                if let Err(payload) = late {
+                    self.panicked((at, name), Phase::Exit, told, payload, left);
+                }
+            }
+            let Some((at, mut entry)) = self.pop() else {
+                return Poll::Ready(());
+            };
+            let name = entry.name();
+            if let Cause::Failed(_) = self.cause {
+                let inspect = || match &mut self.raised {
+                    Some(error) => entry.inspect(Raised::from_debug(error)),
+                    None => left.raised(&mut |raised| entry.inspect(raised)),
+                };
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
+                    self.panicked((at, name), Phase::Inspect, self.cause, payload, left);
+                }
+            }
+            let told = self.cause;
+            match catch_unwind(AssertUnwindSafe(|| entry.exit(told))) {
+                Ok(exit) => {
+                    self.running = Some(Running {
+                        at,
+                        name,
+                        told,
+                        exit,
+                    });
+                }
+                Err(payload) => self.panicked((at, name), Phase::Exit, told, payload, left),
+            }
+        }
+    }
+
+    /// The next entry, and how many are below it.
+    fn pop(&mut self) -> Option<(usize, Box<dyn Entry<E>>)> {
+        let mut late = lock(&self.shared.late);
+        if late
+            .entries
+            .last()
+            .is_some_and(|(below, _)| *below >= self.entries.len())
+        {
+            return late.entries.pop();
+        }
+        if self.entries.is_empty() {
+            late.closed = self.closes;
+        }
+        drop(late);
+        let entry = self.entries.pop()?;
+        self.shared
+            .count
+            .store(self.entries.len(), Ordering::Relaxed);
+        Some((self.entries.len(), entry))
+    }
+
+    fn returned(&mut self, at: usize, verdict: Verdict, left: &mut dyn Left) {
+        let suppresses = match (verdict, self.cause) {
+            (Verdict::Propagate, _) | (_, Cause::Completed | Cause::Dropped) => false,
+            (_, Cause::Failed(_)) | (Verdict::SuppressPanic, Cause::Panicked) => true,
+            (_, Cause::Cancelled) => self.fired == Some(at),
+            (Verdict::Suppress, Cause::Panicked) => false,
+        };
+        if !suppresses {
+            return;
+        }
+        self.raised = None;
+        if let Some(payload) = self.panicked.take() {
+            drop(Incident::panic(payload));
+        }
+        if self.is_interrupted_outside(at) {
+            self.cause = Cause::Cancelled;
+            return;
+        }
+        left.suppressed();
+        self.interrupted = false;
+        self.cause = Cause::Completed;
+        if self.suppressed != Verdict::SuppressPanic {
+            self.suppressed = verdict;
+        }
+    }
+
+    /// Whether the body was interrupted by an entry further out than this one, or from outside of the stack.
+    fn is_interrupted_outside(&self, at: usize) -> bool {
+        self.interrupted && self.fired != Some(at)
+    }
+
+    fn failed(&mut self, name: &'static str, told: Cause, error: E) {
+        if self.cause == Cause::Completed {
+            self.cause = Cause::Failed(ErrorType::of::<E>());
+            self.raised = Some(error);
+        } else {
+            tell(name, Phase::Exit, told, Incident::error(&error));
+        }
+    }
+
+    /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
+    fn panicked(
+        &mut self,
+        (at, name): (usize, &'static str),
+        phase: Phase,
+        told: Cause,
+        payload: Payload,
+        left: &mut dyn Left,
+    ) {
+        if let Cause::Panicked | Cause::Dropped = self.cause {
+            tell(name, phase, told, Incident::panic(payload));
+            return;
+        }
+        match self.raised.take() {
+            Some(error) => tell(name, Phase::Body, told, Incident::error(&error)),
+            // An interruption from further out is still to come.
+            None if self.is_interrupted_outside(at) => {}
+            None => left.lost(name, told),
+        }
+        self.panicked = Some(payload);
+        self.cause = Cause::Panicked;
+    }
+
+    /// The entries outside of the one that interrupted the body are told of its error, unless a panic took its place.
+    fn interruption_goes_on(&mut self, at: usize, left: &mut dyn Left) {
+        if !self.interrupted || self.fired != Some(at) {
+            return;
+        }
+        self.interrupted = false;
+        let error = left.take_interrupt();
+        if self.cause == Cause::Cancelled {
+            let error = error.and_then(|error| error.downcast::<StackError<E>>().ok());
+            self.raised = error.and_then(|error| error.0);
+            self.cause = Cause::Failed(ErrorType::of::<E>());
+        }
+    }
+
+    /// Takes note that nobody waits any more: what was going to leave is reported, and the exits that have not begun
+    /// are told of the drop.
+    fn dropped(&mut self) {
+        let name = self
+            .running
+            .as_ref()
+            .map_or(type_name::<E>(), |running| running.name);
+        if let Some(error) = self.raised.take() {
+            tell(name, Phase::Body, self.cause, Incident::error(&error));
+        }
+        if let Some(payload) = self.panicked.take() {
+            tell(name, Phase::Body, self.cause, Incident::panic(payload));
+        }
+        self.cause = Cause::Dropped;
+    }
+
+    /// Whether there is no entry; a registrar finds the stack closed then.
+    fn is_done(&self) -> bool {
+        let mut late = lock(&self.shared.late);
+        let done = self.entries.is_empty() && late.entries.is_empty();
+        late.closed = done && self.closes;
+        done
+    }
+}
+
+fn tell(manager: &'static str, phase: Phase, cause: Cause, incident: Incident) {
+    report(ReportEntry {
+        manager,
+        phase,
+        cause,
+        incident,
+    });
+}
+
+/// The exit of a stack. Dropped before it is finished, it goes on elsewhere.
+struct StackExit<E: Debug + Send + 'static> {
+    manager: &'static str,
+    /// What it waits for before the first exit.
+    wait: Option<BoxFuture<()>>,
+    unwind: Option<Unwind<E>>,
+    owed: Option<Owed>,
+    /// Keeps another `close` waiting.
+    closing: Option<Ticket>,
+}
+
+impl<E: Debug + Send + 'static> StackExit<E> {
+    fn poll_with(&mut self, cx: &mut Context<'_>, left: &mut dyn Left) -> Poll<Exited<Verdict, E>> {
+        if let Some(wait) = &mut self.wait {
+            ready!(wait.as_mut().poll(cx));
+            self.wait = None;
+        }
+        if let Some(unwind) = &mut self.unwind {
+            ready!(unwind.poll(cx, left));
+        }
+        let Some(unwind) = self.unwind.take() else {
+            return Poll::Pending;
+        };
+        self.owed = None;
+        self.closing = None;
+        Poll::Ready(match (unwind.panicked, unwind.raised) {
+            (Some(payload), _) => Exited::Panicked(payload),
+            (None, Some(error)) => Exited::Failed(error),
+            (None, None) => Exited::Returned(unwind.suppressed),
+        })
+    }
+}
+
+impl<E: Debug + Send + 'static> Drop for StackExit<E> {
+    fn drop(&mut self) {
+        let Some(mut unwind) = self.unwind.take() else {
+            return;
+        };
+        unwind.dropped();
+        if self.wait.is_none() && unwind.running.is_none() && unwind.is_done() {
+            return;
+        }
+        let (manager, cause) = match &unwind.running {
+            Some(running) => (running.name, running.told),
+            None => (self.manager, unwind.cause),
+        };
+        let (wait, closing) = (self.wait.take(), self.closing.take());
+        detach_exit(manager, cause, self.owed.take(), async move {
+            let _closing = closing;
+            if let Some(wait) = wait {
+                wait.await;
+            }
+            poll_fn(|cx| unwind.poll(cx, &mut NothingLeft)).await;
+        });
+    }
+}
+
+/// What a stack of managers fails with: the error of the function that its block is in.
+///
+/// In a block it is raised as that error itself.
+pub struct StackError<E>(Option<E>);
+
+impl<E> StackError<E> {
+    /// The error; `None` for the end of an interruption that is never raised.
+    #[must_use]
+    pub fn into_inner(self) -> Option<E> {
+        self.0
+    }
+
+    pub(crate) fn raised(self) -> E {
+        match self.0 {
+            Some(error) => error,
+            None => never_raised(),
+        }
+    }
+}
+
+impl<E: Debug> Debug for StackError<E> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(error) => Debug::fmt(error, f),
+            None => f.write_str("MovedOn"),
+        }
+    }
+}
+
+/// Resolves when one of the managers interrupts. Of those that do together, the outermost counts.
+struct StackInterrupt<E>(Arc<Shared<E>>);
+
+impl<E> Future for StackInterrupt<E> {
+    type Output = StackError<E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StackError<E>> {
+        let mut interrupts = lock(&self.0.interrupts);
+        let mut fired = None;
+        for (at, interrupt) in &mut interrupts.running {
+            if let Poll::Ready(error) = interrupt.as_mut().poll(cx) {
+                fired = Some((*at, error));
+                break;
+            }
+        }
+        let Some((at, error)) = fired else {
+            interrupts.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        interrupts.running.clear();
+        interrupts.fired = Some(at);
+        Poll::Ready(StackError(error))
+    }
+}
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
+    fn exit_of_block(
+        &mut self,
+        cause: Cause,
+        children: Option<Arc<Children>>,
+        owed: Option<Owed>,
+    ) -> StackExit<E> {
+        let closing = Arc::clone(&self.shared.closing);
+        let mut unwind = self.unwind(cause);
+        self.armed = false;
+        unwind.closes = true;
+        let waits = children.is_some() || !closing.is_idle();
+        let wait = waits.then(|| {
+            let wait: BoxFuture<()> = Box::pin(async move {
+                if let Some(children) = children {
+                    children.wait().await;
+                }
+                closing.wait().await;
+            });
+            wait
+        });
+        StackExit {
+            manager: type_name::<Self>(),
+            wait,
+            unwind: Some(unwind),
+            owed,
+            closing: None,
+        }
+    }
+
+    /// Moves everything out of the manager into its resource.
+    fn enter_block(&mut self) -> Self {
+        self.armed = false;
+        Self {
+            entries: std::mem::take(&mut self.entries),
+            shared: Arc::clone(&self.shared),
+            armed: true,
+            exit: PhantomData,
+        }
+    }
+}
+
+/// A stack for where the trait is asked for: see [`AsyncExitStack::into_manager`].
+pub struct StackManager<E: Debug + Send + 'static, V: ExitVerdict = ()>(AsyncExitStack<E, V>);
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackManager<E, V> {
+    type Resource = AsyncExitStack<E, V>;
+    type Error = StackError<E>;
+    type Exit = V;
+
+    async fn enter(&mut self) -> Result<AsyncExitStack<E, V>, StackError<E>> {
+        Ok(self.0.enter_block())
+    }
+
+    async fn exit(
+        self,
+        mut resource: AsyncExitStack<E, V>,
+        cause: Cause,
+    ) -> Result<V, StackError<E>> {
+        let mut exit = resource.exit_of_block(cause, None, None);
+        match poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft)).await {
+            Exited::Returned(verdict) => Ok(V::from_verdict(verdict)),
+            Exited::Failed(error) => Err(StackError(Some(error))),
+            Exited::Panicked(payload) => resume_unwind(payload),
+        }
+    }
+
+    fn inspect(&mut self, resource: &mut AsyncExitStack<E, V>, mut raised: Raised<'_>) {
+        let mut entries: Vec<_> = std::mem::take(&mut resource.entries).into_iter().collect();
+        for entry in entries.iter_mut().rev() {
+            entry.inspect(raised.reborrow());
+        }
+        resource.entries.extend(entries);
+    }
+
+    fn interrupt(
+        &self,
+        _: &AsyncExitStack<E, V>,
+    ) -> impl Future<Output = StackError<E>> + Send + use<E, V> {
+        StackInterrupt(Arc::clone(&self.0.shared))
+    }
+}
+
+/// A stack that is the manager of a block: its managers see what leaves the body.
+pub struct Stacked<E: Debug + Send + 'static, V: ExitVerdict>(pub(crate) AsyncExitStack<E, V>);
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
+    type Resource = AsyncExitStack<E, V>;
+    type Error = StackError<E>;
+    type Exit = V;
+
+    fn name() -> &'static str {
+        type_name::<AsyncExitStack<E, V>>()
+    }
+
+    async fn enter(&mut self) -> Result<AsyncExitStack<E, V>, StackError<E>> {
+        Ok(self.0.enter_block())
+    }
+
+    fn exit(
+        self,
+        mut resource: AsyncExitStack<E, V>,
+        cause: Cause,
+        children: Option<Arc<Children>>,
+        owed: Option<Owed>,
+    ) -> impl Exiting<V, StackError<E>> {
+        InBlock(resource.exit_of_block(cause, children, owed))
+    }
+
+    fn abandon(
+        self,
+        mut resource: AsyncExitStack<E, V>,
+        children: Option<Arc<Children>>,
+        owed: Option<Owed>,
+    ) {
+        drop(resource.exit_of_block(Cause::Dropped, children, owed));
+    }
+
+    // Each manager's own runs before its exit.
+    fn inspect(&mut self, _: &mut AsyncExitStack<E, V>, _: Raised<'_>) {}
+
+    fn interrupt(
+        &self,
+        _: &AsyncExitStack<E, V>,
+    ) -> impl Future<Output = StackError<E>> + use<E, V> {
+        StackInterrupt(Arc::clone(&self.0.shared))
+    }
+
+    fn around_poll(&self) -> impl Sized {}
+}
+
+struct InBlock<E: Debug + Send + 'static>(StackExit<E>);
+
+// Nothing in it is pinned in place.
+impl<E: Debug + Send + 'static> Unpin for InBlock<E> {}
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> Exiting<V, StackError<E>> for InBlock<E> {
+    fn poll_exit(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        left: &mut dyn Left,
+    ) -> Poll<Exited<V, StackError<E>>> {
+        self.0.poll_with(cx, left).map(|exited| match exited {
+            Exited::Returned(verdict) => Exited::Returned(V::from_verdict(verdict)),
+            Exited::Failed(error) => Exited::Failed(StackError(Some(error))),
+            Exited::Panicked(payload) => Exited::Panicked(payload),
+        })
+    }
+
+    fn of(&self) -> Option<&'static str> {
+        let running = self.0.unwind.as_ref()?.running.as_ref()?;
+        Some(running.name)
+    }
+}

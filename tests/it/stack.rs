@@ -1,0 +1,719 @@
+//! STK: a dynamic number of managers.
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_with::report::{self, Entry};
+use async_with::{
+    AsyncContextManager, AsyncExitStack, Cause, Closed, Elapsed, Verdict, async_with, drain,
+    exit_within, move_on_after, timeout,
+};
+use async_with_tests::{Boom, Gate, Log, Logged, pend, short};
+use futures::FutureExt;
+use proptest::prelude::*;
+use tokio::runtime::Builder;
+
+/// STK-0: a stack of managers that never suppress keeps the type of its block; the error is the function's.
+#[tokio::test]
+async fn a_stack_keeps_the_type_of_its_block() {
+    async fn sum(log: &Log) -> Result<u64, Boom> {
+        async_with! { AsyncExitStack::new() as stack => {
+            let mut all = Vec::new();
+            for name in ["a", "b"] {
+                all.push(stack.enter(log.fallible(name)).await?);
+            }
+            all.push(stack.enter(log.manager("never fails")).await.unwrap());
+            for (number, resource) in (1..).zip(&mut all) {
+                resource.value += number;
+            }
+            Ok(all.iter().map(|resource| resource.value).sum())
+        }}
+    }
+    let log = Log::new();
+    assert_eq!(sum(&log).await, Ok(6));
+    let expected = [
+        "enter a",
+        "enter b",
+        "enter never fails",
+        "exit never fails: completed",
+        "exit b: completed",
+        "exit a: completed",
+    ];
+    assert_eq!(log.take(), expected);
+
+    // Nothing in it can fail, and the function returns no `Result`.
+    async fn plain(log: &Log) -> usize {
+        async_with! { AsyncExitStack::new() as stack => {
+            let Ok(a) = stack.enter(log.manager("a")).await;
+            stack.callback(async || {});
+            a.name.len() + stack.len()
+        }}
+    }
+    assert_eq!(plain(&log).await, 3);
+
+    // Errors of different types are converted as `?` does.
+    async fn different(log: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(log.fallible("a").exit_fails()).await?;
+            stack.push(async |_: Cause| Ok::<(), io::Error>(()));
+        }}
+        Ok(())
+    }
+    let error = different(&log).await.expect_err("the exit of a fails");
+    assert!(error.is::<Boom>());
+}
+
+/// STK-0, SUP-3: a stack that takes managers which suppress needs an `else` or `()`.
+#[tokio::test]
+async fn a_suppressing_stack_goes_on_after_the_block() {
+    let log = Log::new();
+    let value = async {
+        let value = async_with! { AsyncExitStack::suppressing() as stack => {
+            stack.enter(log.manager("a")).await.unwrap();
+            stack.enter(log.suppressing("b")).await.unwrap();
+            Err(Boom("body"))?;
+            1
+        } else { 2 }};
+        Ok::<_, Boom>(value)
+    };
+    assert_eq!(value.await, Ok(2));
+    let expected = [
+        "enter a",
+        "enter b",
+        "inspect b: Boom(\"body\")",
+        "exit b: failed Boom",
+        "exit a: completed",
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+/// STK-1: what a future of these blocks was seen to do.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    outcome: Option<Result<Result<u8, Boom>, String>>,
+    events: Vec<String>,
+    reported: Vec<(&'static str, String)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Value,
+    Return,
+    Fail,
+    ReturnFailure,
+    Panic,
+    Interrupt,
+}
+
+#[derive(Clone, Debug)]
+struct Script {
+    managers: [Traits; 3],
+    /// The item that has a deadline beside it, for `End::Interrupt`.
+    deadline: usize,
+    raises: bool,
+    pends: usize,
+    end: End,
+    dropped_after: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Traits {
+    enter: Act,
+    exit: Act,
+    inspect_panics: bool,
+    verdict: Verdict,
+    pends: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Succeed,
+    Fail,
+    Panic,
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![6 => Just(Act::Succeed), 2 => Just(Act::Fail), 1 => Just(Act::Panic)]
+    }
+    let verdict = prop_oneof![
+        Just(Verdict::Propagate),
+        Just(Verdict::Suppress),
+        Just(Verdict::SuppressPanic)
+    ];
+    let enter = prop_oneof![12 => Just(Act::Succeed), 1 => Just(Act::Fail), 1 => Just(Act::Panic)];
+    let traits = (enter, act(), prop::bool::weighted(0.1), verdict, 0..3usize).prop_map(
+        |(enter, exit, inspect_panics, verdict, pends)| Traits {
+            enter,
+            exit,
+            inspect_panics,
+            verdict,
+            pends,
+        },
+    );
+    let end = prop_oneof![
+        Just(End::Value),
+        Just(End::Return),
+        Just(End::Fail),
+        Just(End::ReturnFailure),
+        Just(End::Panic),
+        Just(End::Interrupt),
+    ];
+    (
+        prop::array::uniform3(traits),
+        0..3usize,
+        any::<bool>(),
+        0..3usize,
+        end,
+        prop::option::weighted(0.5, 0..12usize),
+    )
+        .prop_map(
+            |(managers, deadline, raises, pends, end, dropped_after)| Script {
+                managers,
+                deadline,
+                raises,
+                pends,
+                end,
+                dropped_after,
+            },
+        )
+}
+
+impl Script {
+    fn manager(&self, log: &Log, number: usize) -> Logged<Boom, Verdict> {
+        let Traits {
+            enter,
+            exit,
+            inspect_panics,
+            verdict,
+            pends,
+        } = self.managers[number];
+        let mut manager = log
+            .any(["a", "b", "c"][number])
+            .pending(pends)
+            .verdict(verdict);
+        manager = match enter {
+            Act::Succeed => manager,
+            Act::Fail => manager.enter_fails(),
+            Act::Panic => manager.enter_panics(),
+        };
+        manager = match exit {
+            Act::Succeed => manager,
+            Act::Fail => manager.exit_fails(),
+            Act::Panic => manager.exit_panics(),
+        };
+        if inspect_panics {
+            manager = manager.inspect_panics();
+        }
+        manager
+    }
+
+    /// A manager that interrupts when the gate opens: one for each item, of which one counts.
+    fn interrupter(&self, number: usize, gate: &Gate) -> Interrupter {
+        Interrupter {
+            gate: (number == self.deadline).then(|| gate.clone()),
+            raises: self.raises,
+        }
+    }
+
+    async fn body(&self, log: &Log, gate: &Gate) -> Result<Option<u8>, Boom> {
+        log.write("body");
+        pend(self.pends).await;
+        match self.end {
+            End::Value => Ok(None),
+            End::Return => Ok(Some(7)),
+            End::Fail | End::ReturnFailure => Err(Boom("body")),
+            End::Panic => std::panic::panic_any("body"),
+            End::Interrupt => {
+                gate.open();
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+/// Interrupts with an error, or goes on after it.
+struct Interrupter {
+    gate: Option<Gate>,
+    raises: bool,
+}
+
+impl AsyncContextManager for Interrupter {
+    type Resource = ();
+    type Error = Boom;
+    type Exit = Verdict;
+
+    async fn enter(&mut self) -> Result<(), Boom> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<Verdict, Boom> {
+        Ok(if cause == Cause::Cancelled && !self.raises {
+            Verdict::Suppress
+        } else {
+            Verdict::Propagate
+        })
+    }
+
+    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        let gate = self.gate.clone();
+        async move {
+            match gate {
+                Some(gate) => gate.opened().await,
+                None => std::future::pending().await,
+            }
+            Boom("interrupt")
+        }
+    }
+}
+
+async fn listed(script: &Script, log: &Log) -> Result<u8, Boom> {
+    let gate = Gate::new();
+    async_with! {
+        script.interrupter(0, &gate), script.manager(log, 0),
+        script.interrupter(1, &gate), script.manager(log, 1),
+        script.interrupter(2, &gate), script.manager(log, 2) => {
+            if let Some(value) = script.body(log, &gate).await? {
+                return Ok(value);
+            }
+        }
+    }
+    log.write("after");
+    Ok(0)
+}
+
+async fn nested(script: &Script, log: &Log) -> Result<u8, Boom> {
+    let gate = Gate::new();
+    async_with! { script.interrupter(0, &gate) => {
+        async_with! { script.manager(log, 0) => {
+            async_with! { script.interrupter(1, &gate) => {
+                async_with! { script.manager(log, 1) => {
+                    async_with! { script.interrupter(2, &gate) => {
+                        async_with! { script.manager(log, 2) => {
+                            match script.body(log, &gate).await {
+                                Ok(Some(value)) => return Ok(value),
+                                Ok(None) => {}
+                                Err(boom) => return Err(boom),
+                            }
+                        }}
+                    }}
+                }}
+            }}
+        }}
+    }}
+    log.write("after");
+    Ok(0)
+}
+
+async fn stacked(script: &Script, log: &Log) -> Result<u8, Boom> {
+    let gate = Gate::new();
+    async_with! { AsyncExitStack::suppressing() as stack => {
+        for number in 0..3 {
+            stack.enter(script.interrupter(number, &gate)).await?;
+            stack.enter(script.manager(log, number)).await?;
+        }
+        if let Some(value) = script.body(log, &gate).await? {
+            return Ok(value);
+        }
+    }}
+    log.write("after");
+    Ok(0)
+}
+
+fn see<'a, F: Future<Output = Result<u8, Boom>>>(
+    script: &'a Script,
+    run: impl FnOnce(&'a Script, &'a Log) -> F,
+    log: &'a Log,
+) -> Seen {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let (outcome, entries) = runtime.block_on(report::collect(async {
+        let outcome = {
+            let mut future = pin!(AssertUnwindSafe(run(script, log)).catch_unwind());
+            let mut polls = 0;
+            std::future::poll_fn(|cx| {
+                if Some(polls) == script.dropped_after {
+                    return Poll::Ready(None);
+                }
+                polls += 1;
+                future.as_mut().poll(cx).map(Some)
+            })
+            .await
+        };
+        drain().await;
+        outcome.map(|outcome| outcome.map_err(message))
+    }));
+    let told = |entry: &Entry| {
+        let Entry {
+            phase,
+            cause,
+            incident,
+            ..
+        } = entry;
+        (
+            entry.manager,
+            format!("{phase} {} {incident}", short(*cause)),
+        )
+    };
+    Seen {
+        outcome,
+        events: log.take(),
+        reported: entries.iter().map(told).collect(),
+    }
+}
+
+fn message(payload: Box<dyn Any + Send>) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// STK-1: a stack, nested blocks and one block with several items do the same.
+    #[test]
+    fn a_stack_means_nested_blocks(script in script()) {
+        let log = Log::new();
+        let one = see(&script, nested, &log);
+        prop_assert_eq!(&see(&script, listed, &log), &one);
+        prop_assert_eq!(&see(&script, stacked, &log), &one);
+    }
+}
+
+/// STK-2: a failed enter registers nothing, and those before it are exited, told of the failure.
+#[tokio::test]
+async fn a_failed_enter_registers_nothing() {
+    async fn run(log: &Log) -> Result<(), Boom> {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(log.fallible("a")).await?;
+            stack.enter(log.fallible("b").enter_fails()).await?;
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert_eq!(run(&log).await, Err(Boom("b")));
+    let expected = [
+        "enter a",
+        "enter b",
+        "inspect a: Boom(\"b\")",
+        "exit a: failed Boom",
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+/// STK-2, TYP-1: the future of a block with a stack is `Send`, also while it holds resources across an await.
+#[test]
+fn the_future_is_send() {
+    fn is_send<F: Future + Send + 'static>(_: F) {}
+    is_send(async {
+        let log = Log::new();
+        async_with! { AsyncExitStack::new() as stack => {
+            let Ok(a) = stack.enter(log.manager("a")).await;
+            // `Cell` is `Send`, and not `Sync`.
+            let cell = stack.keep(std::cell::Cell::new(1));
+            pend(1).await;
+            a.value += cell.get();
+        }}
+    });
+}
+
+/// STK-3: adopted resources, exits with and without a cause, and values, all in reverse order.
+#[tokio::test]
+async fn everything_that_a_stack_takes_is_exited_in_order() {
+    struct Noisy(Log);
+    impl Drop for Noisy {
+        fn drop(&mut self) {
+            self.0.write("drop");
+        }
+    }
+    async fn run(log: &Log) -> Result<(), Boom> {
+        async_with! { AsyncExitStack::suppressing() as stack => {
+            let (one, two, three) = (log.clone(), log.clone(), log.clone());
+            stack.enter(log.manager("a")).await.unwrap();
+            stack.push(move |cause| async move {
+                one.write(format!("push: {}", short(cause)));
+                Verdict::Suppress
+            });
+            stack.keep(Noisy(log.clone()));
+            let list = stack.adopt(vec![1], async move |list, cause| {
+                two.write(format!("adopt {list:?}: {}", short(cause)));
+                Err::<(), _>(Boom("adopt"))
+            });
+            stack.callback(move || async move { three.write("callback") });
+            list.push(2);
+            Err(Boom("body"))?;
+        }}
+        log.write("after");
+        Ok(())
+    }
+    let log = Log::new();
+    let (result, entries) = report::collect(run(&log)).await;
+    assert_eq!(result, Ok(()));
+    let expected = [
+        "enter a",
+        "callback",
+        "adopt [1, 2]: failed Boom",
+        "drop",
+        "push: failed Boom",
+        "exit a: completed",
+        "after",
+    ];
+    assert_eq!(log.take(), expected);
+    assert_eq!(entries[0].incident.to_string(), "failed: Boom(\"adopt\")");
+    assert_eq!(entries.len(), 1);
+}
+
+/// STK-4: all-or-nothing construction.
+#[tokio::test]
+async fn pop_all_moves_everything_to_a_new_stack() {
+    async fn open_all(log: &Log, fails: bool) -> Result<AsyncExitStack<Boom>, Boom> {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(log.fallible("a")).await?;
+            let mut b = log.fallible("b");
+            if fails {
+                b = b.enter_fails();
+            }
+            stack.enter(b).await?;
+            Ok(stack.pop_all())
+        }}
+    }
+    let log = Log::new();
+    assert_eq!(open_all(&log, true).await.err(), Some(Boom("b")));
+    let expected = [
+        "enter a",
+        "enter b",
+        "inspect a: Boom(\"b\")",
+        "exit a: failed Boom",
+    ];
+    assert_eq!(log.take(), expected);
+
+    let mut all = open_all(&log, false).await.expect("nothing fails");
+    assert_eq!(log.take(), ["enter a", "enter b"]);
+    all.close().await.expect("nothing fails");
+    assert_eq!(log.take(), ["exit b: completed", "exit a: completed"]);
+    all.close().await.expect("there is nothing to close");
+
+    // It can be the manager of another block.
+    let all = open_all(&log, false).await.expect("nothing fails");
+    let _ = log.take();
+    let value = async {
+        async_with! { all as stack => {
+            stack.enter(log.fallible("c")).await?;
+            stack.len()
+        }}
+        .map_ok()
+    };
+    assert_eq!(value.await, Ok(3));
+    let expected = [
+        "enter c",
+        "exit c: completed",
+        "exit b: completed",
+        "exit a: completed",
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+trait MapOk: Sized {
+    fn map_ok(self) -> Result<Self, Boom> {
+        Ok(self)
+    }
+}
+impl MapOk for usize {}
+
+/// STK-4: `close` raises as a block does, and reports the rest.
+#[tokio::test]
+async fn close_raises_the_first_error() {
+    let log = Log::new();
+    let mut stack = AsyncExitStack::<Boom>::new();
+    stack.enter(log.fallible("a").exit_fails()).await.unwrap();
+    stack.enter(log.fallible("b").exit_fails()).await.unwrap();
+    let (closed, entries) = report::collect(stack.close()).await;
+    assert_eq!(closed, Err(Boom("b")));
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].incident.to_string(), "failed: Boom(\"a\")");
+}
+
+/// STK-4: a `close` that is dropped half-way goes on, and the next one waits for it.
+#[tokio::test]
+async fn a_second_close_waits_for_the_first() {
+    let log = Log::new();
+    let gate = Gate::new();
+    let mut stack = AsyncExitStack::<Boom>::new();
+    stack.enter(log.manager("a")).await.unwrap();
+    stack
+        .enter(log.manager("b").exit_waits_for(&gate))
+        .await
+        .unwrap();
+    let _ = log.take();
+    {
+        let mut close = pin!(stack.close());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(close.as_mut().poll(&mut cx).is_pending());
+    }
+    assert_eq!(log.take(), ["exit b: completed"]);
+    let mut close = pin!(stack.close());
+    assert_eq!(futures::poll!(&mut close), Poll::Pending);
+    gate.open();
+    assert_eq!(close.await, Ok(()));
+    assert_eq!(log.take(), ["exited b", "exit a: dropped"]);
+}
+
+/// CAN-1, STK-4: a stack that is dropped outside of a block lets its exits go on, in order.
+#[tokio::test]
+async fn a_dropped_stack_exits_on_its_own() {
+    let log = Log::new();
+    let stack = AsyncExitStack::<Boom>::new();
+    stack.enter(log.manager("a").pending(1)).await.unwrap();
+    stack.enter(log.manager("b").pending(1)).await.unwrap();
+    let _ = log.take();
+    drop(stack);
+    drain().await;
+    let expected = ["exit b: dropped", "exited b", "exit a: dropped", "exited a"];
+    assert_eq!(log.take(), expected);
+    // An empty one owes nothing.
+    drop(AsyncExitStack::<Boom>::new());
+    assert_eq!(async_with::pending_exits(), []);
+}
+
+/// STK-5: 100,000 entries exit, and are dropped, without recursion.
+#[tokio::test]
+async fn a_hundred_thousand_entries_exit() {
+    const ENTRIES: usize = 100_000;
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let fill = |stack: &AsyncExitStack<Boom>| {
+        for _ in 0..ENTRIES {
+            let count = Arc::clone(&count);
+            stack.callback(async move || {
+                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            });
+        }
+    };
+    let mut stack = AsyncExitStack::new();
+    fill(&stack);
+    stack.close().await.expect("callbacks cannot fail");
+    assert_eq!(Arc::strong_count(&count), 1);
+    fill(&stack);
+    drop(stack);
+    drain().await;
+    assert_eq!(
+        count.load(std::sync::atomic::Ordering::Relaxed),
+        2 * ENTRIES
+    );
+}
+
+/// STK-5: what an exit pushes while the stack unwinds is run; a closed stack runs it at once, and says so.
+#[tokio::test]
+async fn exits_can_be_registered_while_the_stack_unwinds() {
+    async fn run(log: &Log) -> Result<async_with::Registrar<Boom>, Boom> {
+        async_with! { AsyncExitStack::new() as stack => {
+            let registrar = stack.registrar();
+            let write = |event: &'static str| {
+                let log = log.clone();
+                move || async move { log.write(event) }
+            };
+            stack.callback(write("first"));
+            let (late, inner) = (registrar.clone(), write("pushed by second"));
+            stack.callback(async move || late.callback(inner).await.expect("it unwinds"));
+            registrar.callback(write("third")).await.expect("it is open");
+            stack.callback(write("fourth"));
+            assert_eq!(stack.len(), 4);
+            Ok(registrar)
+        }}
+    }
+    let log = Log::new();
+    let registrar = run(&log).await.expect("nothing fails");
+    let expected = ["fourth", "third", "pushed by second", "first"];
+    assert_eq!(log.take(), expected);
+    let late = log.clone();
+    let registered = registrar.callback(async move || late.write("late")).await;
+    assert!(matches!(registered, Err(Closed { .. })));
+    assert_eq!(log.take(), ["late"]);
+}
+
+/// STK-3: a handle lends its resource after the stack was moved, and releases it before its turn.
+#[tokio::test]
+async fn a_handle_outlives_the_borrow_of_the_stack() {
+    let log = Log::new();
+    let mut stack = AsyncExitStack::<Boom>::new();
+    let mut a = stack.enter_owned(log.fallible("a")).await.unwrap();
+    let mut b = stack.enter_owned(log.fallible("b")).await.unwrap();
+    let mut moved = stack.pop_all();
+    a.borrow().expect("it is open").note();
+    b.borrow().expect("it is open").note();
+    assert_eq!(a.release().await, Ok(()));
+    let expected = ["enter a", "enter b", "use a", "use b", "exit a: completed"];
+    assert_eq!(log.take(), expected);
+
+    // The exit waits for a resource that is lent.
+    let mut close = Box::pin(moved.close());
+    let mut loan = b.borrow().expect("it is open");
+    assert_eq!(futures::poll!(&mut close), Poll::Pending);
+    loan.note();
+    drop(loan);
+    assert_eq!(close.await, Ok(()));
+    assert!(b.borrow().is_none());
+    assert_eq!(b.release().await, Ok(()));
+    assert_eq!(log.take(), ["use b", "exit b: completed"]);
+}
+
+/// STK-1, CAN-6: a deadline that was entered through a stack interrupts its body.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_in_a_stack_interrupts() {
+    async fn raised(log: &Log) -> Result<(), Elapsed> {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(log.manager("a")).await.unwrap();
+            stack.enter(timeout(Duration::from_secs(1))).await?;
+            stack.enter(log.manager("b")).await.unwrap();
+            async_with! { log.scoped("c") => { std::future::pending::<()>().await } }
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert!(matches!(raised(&log).await, Err(Elapsed { .. })));
+    let expected = [
+        "enter a",
+        "enter b",
+        "enter c",
+        "exit c: cancelled",
+        "exit b: cancelled",
+        "inspect a: Elapsed",
+        "exit a: failed Elapsed",
+    ];
+    assert_eq!(log.take(), expected);
+
+    async_with! { AsyncExitStack::suppressing() as stack => {
+        stack.enter(log.manager("a")).await.unwrap();
+        stack.enter(move_on_after(Duration::from_secs(1))).await.unwrap();
+        std::future::pending::<()>().await;
+    }}
+    assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+}
+
+/// STK-1: a stack is a manager like any other, also in an adaptor and in another stack.
+#[tokio::test]
+async fn a_stack_works_in_an_adaptor() {
+    async fn run(log: &Log) -> Result<(), Boom> {
+        async_with! { exit_within(Duration::from_secs(9), AsyncExitStack::new().into_manager()) as stack => {
+            stack.enter(log.fallible("a")).await?;
+            stack.enter(log.fallible("b").exit_fails()).await?;
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert_eq!(run(&log).await, Err(Boom("b")));
+    let expected = [
+        "enter a",
+        "enter b",
+        "exit b: completed",
+        "inspect a: Boom(\"b\")",
+        "exit a: failed Boom",
+    ];
+    assert_eq!(log.take(), expected);
+}
