@@ -76,18 +76,24 @@ fn not_an_item(error: &syn::Error, tokens: TokenStream) -> TokenStream {
     errors::as_expression(&syn::Error::new(place, message))
 }
 
+/// The path of the runtime crate: `crate = path` with the comma behind it, or the usual one.
+pub(crate) fn runtime_crate(input: ParseStream<'_>) -> syn::Result<Path> {
+    if !(input.peek(Token![crate]) && input.peek2(Token![=])) {
+        return Ok(parse_quote!(::async_with));
+    }
+    input.parse::<Token![crate]>()?;
+    input.parse::<Token![=]>()?;
+    let path = input.call(Path::parse_mod_style)?;
+    if !input.is_empty() {
+        input.parse::<Token![,]>()?;
+    }
+    Ok(path)
+}
+
 impl Arguments {
     fn parse(tokens: TokenStream, errors: &mut Errors) -> Option<Self> {
         let parse = |input: ParseStream<'_>| {
-            let mut path: Path = parse_quote!(::async_with);
-            if input.peek(Token![crate]) && input.peek2(Token![=]) {
-                input.parse::<Token![crate]>()?;
-                input.parse::<Token![=]>()?;
-                path = input.call(Path::parse_mod_style)?;
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
-                }
-            }
+            let path = runtime_crate(input)?;
             if input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
                 let name: Ident = input.parse()?;
                 let message = format!(
@@ -630,7 +636,7 @@ fn attributes(expr: &mut Expr) -> Option<&mut Vec<Attribute>> {
 }
 
 /// The keyword of an item: the place for an error about what it is.
-fn keyword(item: &Item) -> Span {
+pub(crate) fn keyword(item: &Item) -> Span {
     let is_keyword = |word: &str| {
         [
             "struct",

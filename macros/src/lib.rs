@@ -11,8 +11,10 @@ mod expand;
 mod parse;
 #[cfg(test)]
 mod snapshots;
+mod sugar;
 
 use proc_macro::TokenStream;
+use syn::Item;
 
 /// The inside of `async_with!`: the path of the runtime crate, then what the user wrote.
 #[doc(hidden)]
@@ -26,4 +28,16 @@ pub fn block_inner(input: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn async_with(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute::expand(arguments.into(), item.into()).into()
+}
+
+// Documented where it is re-exported.
+#[allow(missing_docs)]
+#[proc_macro_attribute]
+pub fn async_context_manager(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    match syn::parse(item) {
+        Ok(Item::Fn(function)) => errors::not_built_yet(&function),
+        Ok(item) => sugar::expand(arguments.into(), item),
+        Err(error) => error.to_compile_error(),
+    }
+    .into()
 }

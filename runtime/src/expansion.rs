@@ -886,3 +886,21 @@ pub mod open {
         OpenResult as _, OpenStacked as _, OpenSurviving as _, OpenText as _,
     };
 }
+
+// --- Class-style managers -----------------------------------------------------------------------------------------
+
+/// The two types of a `Result`, under whatever name a signature knows it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Result`",
+    label = "`enter` and `exit` of a manager return a `Result`",
+    note = "write `Result<.., Infallible>` if it cannot fail"
+)]
+pub trait ResultParts {
+    type Value;
+    type Error;
+}
+
+impl<T, E> ResultParts for Result<T, E> {
+    type Value = T;
+    type Error = E;
+}

@@ -154,11 +154,57 @@ pub mod attr {
     pub use async_with_macros::async_with;
 }
 
+/// Fills in the associated types of a manager, as its signatures tell them.
+///
+/// Above `impl AsyncContextManager for T` or `impl ScopedAsyncContextManager for T`, it infers `Resource` and `Error` from
+/// what `enter` and `exit` return, and `Exit` from what `exit` returns. What is written by hand wins. Aliases such as
+/// `io::Result<T>` and `anyhow::Result<T>` are understood. `crate = path` is for when the dependency has another name.
+///
+/// The name is that of Python's `contextlib.asynccontextmanager`; a class with `__aenter__` and `__aexit__` is the other
+/// way to write a manager there.
+///
+/// ```
+/// use async_with::{async_with, prelude::*};
+/// # use std::io;
+/// # struct Connection(Vec<&'static str>);
+/// # impl Connection {
+/// #     async fn open() -> io::Result<Self> { Ok(Connection(Vec::new())) }
+/// #     async fn run(&mut self, sql: &'static str) -> io::Result<()> { self.0.push(sql); Ok(()) }
+/// # }
+///
+/// struct Transaction;
+///
+/// #[async_context_manager]
+/// impl AsyncContextManager for Transaction {
+///     async fn enter(&mut self) -> io::Result<Connection> {
+///         let mut connection = Connection::open().await?;
+///         connection.run("BEGIN").await?;
+///         Ok(connection)
+///     }
+///
+///     async fn exit(self, mut connection: Connection, cause: Cause) -> io::Result<()> {
+///         let end = if cause.is_completed() { "COMMIT" } else { "ROLLBACK" };
+///         connection.run(end).await
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// async_with! { Transaction as tx => {
+///     tx.run("UPDATE ..").await?;
+/// }}
+/// # Ok(())
+/// # }
+/// ```
+#[doc(inline)]
+pub use async_with_macros::async_context_manager;
+
 /// For `use async_with::{async_with, prelude::*};`: the attribute, and what managers and bodies need by name.
 ///
 /// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
 /// `manager.enter()` would be ambiguous.
 pub mod prelude {
+    pub use crate::async_context_manager;
     pub use crate::attr::async_with;
     pub use crate::{AsyncContextManager, AsyncExitStack, Cause, Outcome, Raised, Verdict};
 }

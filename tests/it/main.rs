@@ -28,6 +28,7 @@ mod reports;
 mod shutdown;
 mod shutdown_example;
 mod stack;
+mod sugar;
 mod support;
 mod suppression;
 mod syntax;
