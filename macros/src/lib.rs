@@ -8,6 +8,7 @@ mod attribute;
 mod body;
 mod errors;
 mod expand;
+mod generator;
 mod parse;
 #[cfg(test)]
 mod snapshots;
@@ -35,7 +36,7 @@ pub fn async_with(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn async_context_manager(arguments: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse(item) {
-        Ok(Item::Fn(function)) => errors::not_built_yet(&function),
+        Ok(Item::Fn(function)) => generator::expand(arguments.into(), function),
         Ok(item) => sugar::expand(arguments.into(), item),
         Err(error) => error.to_compile_error(),
     }

@@ -45,7 +45,8 @@ use crate::stack::{AsyncExitStack, NoError, StackError, Stacked};
 use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
 
 // Visible in one place, so that messages name them without a path.
-pub use crate::manager::{Exited, InFrame, Managed, Surviving};
+pub use crate::generator::{Generated, Lend, ScopedGenerated, Tail, Yielder, scoped, surviving};
+pub use crate::manager::{Exited, InFrame, Lending, Managed, Surviving};
 pub use crate::scope::{Drive, Ended, Interrupt, Parts, Scope, Stopped, drive};
 pub use core::compile_error;
 pub use core::option::Option::{self, None, Some};
@@ -330,6 +331,14 @@ impl<R, V, E: Debug> Outgoing<R, V, E> {
         }
     }
 
+    /// Whether the body completed: to its managers it may not have, when a generator's mark told otherwise.
+    fn is_completion<RT: Classify<R>, VT: Classify<V>>(&mut self) -> bool {
+        matches!(
+            self,
+            Outgoing::Value(_) | Outgoing::Jump(_) | Outgoing::Left(_)
+        ) && self.classified::<RT, VT>().is_none()
+    }
+
     fn classified<RT: Classify<R>, VT: Classify<V>>(
         &mut self,
     ) -> Option<(ErrorType, Option<Raised<'_>>)> {
@@ -430,7 +439,7 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         None => match &outgoing {
             Outgoing::Interrupted(_) | Outgoing::Cancelled => Cause::Cancelled,
             Outgoing::Panicked(_) => Cause::Panicked,
-            _ => Cause::Completed,
+            _ => scope.marked().unwrap_or(Cause::Completed),
         },
     };
     if let Some((phase, payload)) = late {
@@ -548,7 +557,7 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     let Settled {
         cause, outgoing, ..
     } = settled;
-    let outgoing = match exited {
+    let mut outgoing = match exited {
         Exited::Returned(exit) => {
             let suppressed = match (exit.verdict(), &outgoing) {
                 (_, Outgoing::Suppressed) => true,
@@ -574,6 +583,9 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         }
         Exited::Panicked(payload) => outgoing.panic::<M, RT, VT>(payload, Phase::Exit, cause),
     };
+    if cause != Cause::Completed && outgoing.is_completion::<RT, VT>() {
+        frame::mark(cause);
+    }
     match outgoing {
         Outgoing::Panicked(payload) => resume_unwind(payload),
         mut outgoing if cancelled => {
@@ -744,6 +756,54 @@ pub trait OpenStacked {
 
 impl<E: Debug + Send + 'static, V: ExitVerdict> OpenStacked for &&&&Opener<AsyncExitStack<E, V>> {}
 
+pub struct GeneratedKind;
+
+impl GeneratedKind {
+    pub fn open<R, E, V>(
+        self,
+        opener: Opener<Generated<R, E, V>>,
+    ) -> Scope<Lending<Surviving<Generated<R, E, V>>>>
+    where
+        R: Send + 'static,
+        E: Debug + Send + 'static,
+        V: ExitVerdict,
+    {
+        Scope::new(Lending(Surviving(opener.0)))
+    }
+}
+
+pub trait OpenGenerated {
+    fn __async_with_open(&self) -> GeneratedKind {
+        GeneratedKind
+    }
+}
+
+impl<R, E, V> OpenGenerated for &&&&Opener<Generated<R, E, V>> {}
+
+pub struct ScopedGeneratedKind;
+
+impl ScopedGeneratedKind {
+    pub fn open<R, E, V, F>(
+        self,
+        opener: Opener<ScopedGenerated<R, E, V, F>>,
+    ) -> Scope<Lending<InFrame<ScopedGenerated<R, E, V, F>>>>
+    where
+        F: Future<Output = Result<V, E>>,
+        E: Debug + 'static,
+        V: ExitVerdict,
+    {
+        Scope::new(Lending(InFrame(opener.0)))
+    }
+}
+
+pub trait OpenScopedGenerated {
+    fn __async_with_open(&self) -> ScopedGeneratedKind {
+        ScopedGeneratedKind
+    }
+}
+
+impl<R, E, V, F> OpenScopedGenerated for &&&&Opener<ScopedGenerated<R, E, V, F>> {}
+
 pub trait OpenSurviving {
     fn __async_with_open(&self) -> SurvivingKind {
         SurvivingKind
@@ -882,8 +942,9 @@ impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
 /// What the expansion brings into scope to open a manager.
 pub mod open {
     pub use super::{
-        OpenBoth as _, OpenFuture as _, OpenGuard as _, OpenInFrame as _, OpenOther as _,
-        OpenResult as _, OpenStacked as _, OpenSurviving as _, OpenText as _,
+        OpenBoth as _, OpenFuture as _, OpenGenerated as _, OpenGuard as _, OpenInFrame as _,
+        OpenOther as _, OpenResult as _, OpenScopedGenerated as _, OpenStacked as _,
+        OpenSurviving as _, OpenText as _,
     };
 }
 
@@ -904,3 +965,21 @@ impl<T, E> ResultParts for Result<T, E> {
     type Value = T;
     type Error = E;
 }
+
+// --- Generators -------------------------------------------------------------------------------------------------------
+
+/// A `return` or the tail of a generator's body, after its yield.
+pub fn ended<V, E, K, T: Tail<V, E, K>>(_: K, _: &Ty<Result<V, E>>, tail: T) -> Result<V, E> {
+    tail.into_exit()
+}
+
+/// A `return` before the yield: only an error may leave.
+pub fn failed<V, E>(_: &Ty<Result<V, E>>, error: Result<Nothing, E>) -> Result<V, E> {
+    match error {
+        Ok(nothing) => match nothing {},
+        Err(error) => Err(error),
+    }
+}
+
+/// The value of a block of a generator's that the yield is in: a failure before the yield cannot be suppressed in it.
+pub struct AfterYield<T>(pub T);

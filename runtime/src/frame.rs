@@ -10,6 +10,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use crate::Cause;
 use crate::interrupt::{Member, Node};
 use crate::registry::{self, Owed, Place};
 
@@ -105,21 +106,31 @@ impl Frame {
         }
     }
 
-    /// Takes note that the block's exit is owed from now on.
-    pub(crate) fn arm(&mut self, manager: &'static str) {
-        self.owed = Some(Owed::by_block(manager));
+    /// Takes note that the block's exit is owed from now on. The block is inside of `place`, if there is one: a block in
+    /// a generator encloses it in truth.
+    pub(crate) fn arm(&mut self, manager: &'static str, place: Option<Place>) {
+        let owed = Owed::by_block(manager);
+        if place.is_some() {
+            owed.moved(place);
+        }
+        self.owed = Some(owed);
         self.parent = enclosing();
         self.task = current_task();
     }
 
+    /// Makes a frame that is no block's belong to the block outside.
+    pub(crate) fn belong_to_enclosing(&mut self) {
+        self.parent = enclosing();
+    }
+
     /// Takes note of where the block is now: its future may have moved since the last poll.
-    pub(crate) fn follow(&mut self) {
+    pub(crate) fn follow(&mut self, place: impl FnOnce() -> Option<Place>) {
         let (parent, task) = (enclosing(), current_task());
         // Outside of tasks, the runtime may have changed without a sign; there are few such polls.
         if parent != self.parent || task != self.task || task == NO_TASK {
             (self.parent, self.task) = (parent, task);
             if let Some(owed) = &self.owed {
-                owed.moved(parent);
+                owed.moved(place().or(parent));
             }
         }
     }
@@ -151,6 +162,11 @@ impl Frame {
             task,
             outer,
         }
+    }
+
+    /// How a block ended that a generator in the body gave its resource to, if it did not complete.
+    pub(crate) fn marked(&self) -> Option<Cause> {
+        self.children.as_ref()?.lock().mark
     }
 
     /// The clean-up that was detached inside this block, if there was any.
@@ -221,8 +237,24 @@ pub(crate) fn ticket() -> Option<Ticket> {
 pub(crate) fn enclosing() -> Option<Place> {
     with(|current| match current.exiting.get() {
         Some(Exiting { place, task }) if task == current_task() => place,
-        _ => current.frame(|frame| frame.owed.as_ref()?.place()),
+        _ => current.frame(|frame| match &frame.owed {
+            Some(owed) => owed.place(),
+            None => frame.parent,
+        }),
     })
+}
+
+/// Leaves a note in the block that encloses the running code: when its body ends, it is as if it had ended so (rule
+/// GEN-6).
+pub(crate) fn mark(cause: Cause) {
+    if cause != Cause::Completed {
+        with(|current| {
+            current.frame(|frame| {
+                frame.children.get_or_insert_default().lock().mark = Some(cause);
+                Some(())
+            })
+        });
+    }
 }
 
 /// What clean-up that is detached now has to wait for.
@@ -278,6 +310,8 @@ pub struct Children(Mutex<State>);
 struct State {
     live: usize,
     waiters: Vec<Waker>,
+    /// Left by a generator.
+    mark: Option<Cause>,
     /// The set that these children were passed on to, when their own block could not wait for them.
     heir: Option<Ticket>,
 }

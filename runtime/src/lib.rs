@@ -6,6 +6,7 @@ mod detach;
 #[cfg_attr(doc, doc(hidden))]
 pub mod expansion;
 mod frame;
+mod generator;
 mod interrupt;
 mod limits;
 mod manager;
@@ -18,6 +19,7 @@ mod stack;
 
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
 pub use detach::{detach, set_spawner};
+pub use generator::{Generated, ScopedGenerated, Yielded};
 #[cfg(feature = "tokio")]
 pub use limits::set_exit_deadline;
 pub use managers::MovedOn;
@@ -154,7 +156,55 @@ pub mod attr {
     pub use async_with_macros::async_with;
 }
 
-/// Fills in the associated types of a manager, as its signatures tell them.
+/// Makes a manager of one function, or fills in the associated types of an `impl`.
+///
+/// # On an async function
+///
+/// The code before [`yield_!`](crate::yield_!) is enter, the code behind it is exit; the function returns a manager
+/// (rule GEN-1). It is Python's `contextlib.asynccontextmanager`, with one difference: the code behind the yield always
+/// runs, and is told how the block ended, where Python's needs a `try` (rule GEN-3).
+///
+/// ```
+/// use async_with::{async_with, prelude::*};
+/// # use std::io;
+/// # struct Connection(Vec<&'static str>);
+/// # impl Connection {
+/// #     async fn open() -> io::Result<Self> { Ok(Connection(Vec::new())) }
+/// #     async fn run(&mut self, sql: &'static str) -> io::Result<()> { self.0.push(sql); Ok(()) }
+/// # }
+///
+/// /// Commits when the block completed, rolls back otherwise.
+/// #[async_context_manager]
+/// async fn transaction(mut connection: Connection) -> io::Result<Connection> {
+///     connection.run("BEGIN").await?;
+///     let cause = yield_!(&mut connection);
+///     let end = if cause.is_completed() { "COMMIT" } else { "ROLLBACK" };
+///     connection.run(end).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let connection = Connection::open().await?;
+/// async_with! { transaction(connection) as tx => {
+///     tx.run("UPDATE ..").await?;
+/// }}
+/// # Ok(())
+/// # }
+/// ```
+///
+/// - The function returns `Result<R, E>`: `R` is the resource, `E` what enter and exit fail with. An error before the
+///   yield is an enter failure, one behind it an exit failure (rule GEN-2).
+/// - It ends with `()`, with `Ok(())`, or with a [`Verdict`] that decides whether a failure is suppressed. The manager may
+///   suppress when the function mentions `Verdict`, or with the argument `suppresses`.
+/// - `yield_!` on every path once, not in a loop, closure or `async` block, is checked at compile time (rule GEN-2). It may
+///   be in an [`async_with!`](crate::async_with!) block: the managers of that block are told how the user's block ended,
+///   as if it were their own (rule GEN-6).
+/// - When no parameter borrows, the manager's exit survives cancellation, and the future must be `Send`. When one does, or
+///   is generic without `Send + 'static`, or with the argument `scoped`, it is a [`ScopedAsyncContextManager`]: when its
+///   block is dropped, so is the function, at its yield (rule CAN-1).
+/// - Everything else of the signature is kept; each call makes a fresh manager (rule GEN-4).
+///
+/// # On an `impl`
 ///
 /// Above `impl AsyncContextManager for T` or `impl ScopedAsyncContextManager for T`, it infers `Resource` and `Error` from
 /// what `enter` and `exit` return, and `Exit` from what `exit` returns. What is written by hand wins. Aliases such as
@@ -196,15 +246,39 @@ pub mod attr {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Cancel safety
+///
+/// The code before the yield is dropped with enter, at one of its awaits (rule CAN-7).
 #[doc(inline)]
 pub use async_with_macros::async_context_manager;
+
+/// In a function with [`#[async_context_manager]`](async_context_manager): hands the resource to the block, and waits
+/// until that has ended.
+///
+/// ```text
+/// let cause = yield_!(&mut resource);         // lends what the function keeps
+/// let (resource, cause) = yield_!(resource);  // gives a value away, and gets it back
+/// let ((), cause) = yield_!();                // there is nothing to give
+/// let cause = yield_!(&mut resource, interrupt = future);
+/// ```
+///
+/// It evaluates to how the block ended, a [`Cause`], and the value if one was given away (rules GEN-3, GEN-5). When the
+/// future after `interrupt =` resolves first, to an error of the manager's, the block is interrupted: that error is raised
+/// unless the manager suppresses it (rule CAN-6).
+#[macro_export]
+macro_rules! yield_ {
+    ($($tokens:tt)*) => {
+        ::core::compile_error!("`yield_!` outside of a manager; write it in an `async fn` with `#[async_context_manager]`")
+    };
+}
 
 /// For `use async_with::{async_with, prelude::*};`: the attribute, and what managers and bodies need by name.
 ///
 /// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
 /// `manager.enter()` would be ambiguous.
 pub mod prelude {
-    pub use crate::async_context_manager;
     pub use crate::attr::async_with;
     pub use crate::{AsyncContextManager, AsyncExitStack, Cause, Outcome, Raised, Verdict};
+    pub use crate::{async_context_manager, yield_};
 }

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use pin_project_lite::pin_project;
 use crate::detach::{detach_exit, drop_caught};
 use crate::frame::{self, Before, Children};
 use crate::limits::{self, Either};
-use crate::registry::Owed;
+use crate::registry::{Owed, Place};
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
 
@@ -82,6 +83,8 @@ impl Left for NothingLeft {
 /// A manager of either kind.
 pub trait Managed: Sized {
     type Resource;
+    /// What the user's pattern is matched against.
+    type Lent;
     type Error: Debug + 'static;
     type Exit: ExitVerdict;
 
@@ -102,6 +105,17 @@ pub trait Managed: Sized {
     fn interrupt(&self, resource: &Self::Resource)
     -> impl Future<Output = Self::Error> + use<Self>;
     fn around_poll(&self) -> impl Sized;
+    fn lent(resource: &mut Self::Resource) -> &mut Self::Lent;
+
+    /// The block that encloses the body in truth, if it is not the one that the manager's own block is in.
+    fn place(&self) -> Option<Place> {
+        None
+    }
+
+    /// Whether `interrupt` may resolve, if its type does not tell.
+    fn may_interrupt(&self) -> bool {
+        true
+    }
 }
 
 /// Reports something that befell the manager `M`.
@@ -119,6 +133,7 @@ pub struct Surviving<M>(pub(crate) M);
 
 impl<M: AsyncContextManager> Managed for Surviving<M> {
     type Resource = M::Resource;
+    type Lent = M::Resource;
     type Error = M::Error;
     type Exit = M::Exit;
 
@@ -171,6 +186,10 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
 
     fn around_poll(&self) -> impl Sized {
         self.0.around_poll()
+    }
+
+    fn lent(resource: &mut M::Resource) -> &mut M::Resource {
+        resource
     }
 }
 
@@ -298,6 +317,7 @@ pub struct InFrame<M>(pub(crate) M);
 
 impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
     type Resource = M::Resource;
+    type Lent = M::Resource;
     type Error = M::Error;
     type Exit = M::Exit;
 
@@ -365,6 +385,79 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
 
     fn around_poll(&self) -> impl Sized {
         self.0.around_poll()
+    }
+
+    fn lent(resource: &mut M::Resource) -> &mut M::Resource {
+        resource
+    }
+}
+
+/// A manager whose resource only holds what is lent.
+pub trait Lends: Managed<Resource: DerefMut<Target: Sized>> {
+    /// See [`Managed::place`].
+    fn place(&self) -> Option<Place>;
+    /// See [`Managed::may_interrupt`].
+    fn may_interrupt(&self) -> bool;
+}
+
+/// The manager of a block that lends what is in the resource.
+pub struct Lending<K>(pub(crate) K);
+
+impl<K: Lends> Managed for Lending<K> {
+    type Resource = K::Resource;
+    type Lent = <K::Resource as Deref>::Target;
+    type Error = K::Error;
+    type Exit = K::Exit;
+
+    fn name() -> &'static str {
+        K::name()
+    }
+
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> {
+        self.0.enter()
+    }
+
+    fn exit(
+        self,
+        resource: Self::Resource,
+        cause: Cause,
+        children: Option<Arc<Children>>,
+        owed: Option<Owed>,
+    ) -> impl Exiting<Self::Exit, Self::Error> {
+        self.0.exit(resource, cause, children, owed)
+    }
+
+    fn abandon(
+        self,
+        resource: Self::Resource,
+        children: Option<Arc<Children>>,
+        owed: Option<Owed>,
+    ) {
+        self.0.abandon(resource, children, owed);
+    }
+
+    fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>) {
+        self.0.inspect(resource, raised);
+    }
+
+    fn interrupt(&self, resource: &Self::Resource) -> impl Future<Output = Self::Error> + use<K> {
+        self.0.interrupt(resource)
+    }
+
+    fn around_poll(&self) -> impl Sized {
+        self.0.around_poll()
+    }
+
+    fn lent(resource: &mut Self::Resource) -> &mut Self::Lent {
+        resource
+    }
+
+    fn place(&self) -> Option<Place> {
+        Lends::place(&self.0)
+    }
+
+    fn may_interrupt(&self) -> bool {
+        Lends::may_interrupt(&self.0)
     }
 }
 

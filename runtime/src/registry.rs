@@ -77,7 +77,7 @@ struct Entry {
 
 /// Where an entry is, and the how-manieth of its slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     at: u32,
     generation: NonZeroU32,
 }

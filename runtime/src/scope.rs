@@ -40,22 +40,14 @@ impl<M: Managed> Scope<M> {
             resource,
             frame,
         } = self;
-        // `manager` is there until the scope is taken apart, and that consumes it.
-        let enter = manager.as_mut().map(M::enter);
-        async move {
-            if let Some(enter) = enter {
-                *resource = Some(enter.await?);
-                frame.arm(M::name());
-            }
-            Ok(())
-        }
+        enter_and_arm(manager, resource, frame)
     }
 
     /// Lends the resource to the body, and the rest to the driver.
     pub fn lend(
         &mut self,
     ) -> (
-        &mut M::Resource,
+        &mut M::Lent,
         Parts<'_, M>,
         Interrupt<impl Future<Output = M::Error> + use<M>>,
     ) {
@@ -67,17 +59,24 @@ impl<M: Managed> Scope<M> {
         else {
             unreachable!("a block is entered before its body runs")
         };
+        let may_interrupt = manager.may_interrupt();
         let interrupt = match catch_unwind(AssertUnwindSafe(|| manager.interrupt(resource))) {
+            Ok(_) if !may_interrupt => Interrupt::Never,
             Ok(future) => Interrupt::Future { future },
             Err(payload) => Interrupt::Panicked {
                 payload: Some(Box::new(payload)),
             },
         };
-        (resource, Parts { manager, frame }, interrupt)
+        (M::lent(resource), Parts { manager, frame }, interrupt)
     }
 
     pub(crate) fn manager_and_resource(&mut self) -> Option<(&mut M, &mut M::Resource)> {
         self.manager.as_mut().zip(self.resource.as_mut())
+    }
+
+    /// How a block ended that a generator in the body gave its resource to, if it did not complete.
+    pub(crate) fn marked(&self) -> Option<Cause> {
+        self.frame.marked()
     }
 
     /// The future of the exit, which owes what the scope owed; its place; and the frame.
@@ -100,6 +99,19 @@ impl<M: Managed> Scope<M> {
     }
 }
 
+async fn enter_and_arm<M: Managed>(
+    manager: &mut Option<M>,
+    resource: &mut Option<M::Resource>,
+    frame: &mut Frame,
+) -> Result<(), M::Error> {
+    // It is there until the scope is taken apart, and that consumes it.
+    if let Some(manager) = manager {
+        *resource = Some(manager.enter().await?);
+        frame.arm(M::name(), manager.place());
+    }
+    Ok(())
+}
+
 impl<M: Managed> Drop for Scope<M> {
     fn drop(&mut self) {
         if let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) {
@@ -120,6 +132,8 @@ pin_project! {
     #[project = InterruptProjection]
     pub enum Interrupt<I> {
         Future { #[pin] future: I },
+        // Of a type that could.
+        Never,
         // Boxed once more: it is there in every block, and never used.
         Panicked { payload: Option<Box<Payload>> },
     }
@@ -143,6 +157,7 @@ impl<I: Future> Interrupt<I> {
                     Err(payload) => Poll::Ready(Err(payload)),
                 }
             }
+            InterruptProjection::Never => Poll::Pending,
             InterruptProjection::Panicked { payload } => match payload.take() {
                 Some(payload) => Poll::Ready(Err(*payload)),
                 None => Poll::Pending,
@@ -259,8 +274,9 @@ where
             return Poll::Pending;
         };
         let Parts { manager, frame } = &mut *this.parts;
-        let is_member = Interrupt::<I>::may_fire() || frame.member.is_some();
-        frame.follow();
+        let may_fire = Interrupt::<I>::may_fire() && !matches!(*this.interrupt, Interrupt::Never);
+        let is_member = may_fire || frame.member.is_some();
+        frame.follow(|| manager.place());
         let entered = frame.enter();
         let enclosing = entered.enclosing_node();
         let how = if is_member || enclosing.is_some() {
@@ -363,7 +379,7 @@ fn drop_body<M: Managed, F>(
         return None;
     }
     let Parts { manager, frame } = parts;
-    frame.follow();
+    frame.follow(|| manager.place());
     let _inside = frame.enter();
     drop_polled(&**manager, body)
 }

@@ -1352,6 +1352,7 @@ pub struct Stacked<E: Debug + Send + 'static, V: ExitVerdict>(pub(crate) AsyncEx
 
 impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     type Resource = AsyncExitStack<E, V>;
+    type Lent = AsyncExitStack<E, V>;
     type Error = StackError<E>;
     type Exit = V;
 
@@ -1393,6 +1394,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     }
 
     fn around_poll(&self) -> impl Sized {}
+
+    fn lent(resource: &mut AsyncExitStack<E, V>) -> &mut AsyncExitStack<E, V> {
+        resource
+    }
 }
 
 struct InBlock<E: Debug + Send + 'static>(StackExit<E>);

@@ -19,6 +19,7 @@ mod errors;
 mod examples;
 mod exit;
 mod flow;
+mod generators;
 mod interrupt;
 mod matrix;
 mod order;

@@ -1,0 +1,454 @@
+//! Managers that are written as one function: set-up, `yield_!`, clean-up.
+//!
+//! The function's body is a future of its own, boxed, so that it can go on in a task when its block is dropped. It is
+//! polled to its yield by enter, and from there to its end by exit.
+//!
+//! This is the one module with `unsafe` code: what is lent lies in the frame of the suspended body, which the type of the
+//! entered resource owns. See [`Yielded`].
+
+#![allow(unsafe_code, missing_docs, clippy::missing_errors_doc)]
+
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use crate::frame::{self, Frame};
+use crate::manager::{InFrame, Lends, Surviving};
+use crate::registry::Place;
+use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
+
+type Interrupt<E> = Pin<Box<dyn Future<Output = E> + Send>>;
+
+// --- The yield --------------------------------------------------------------------------------------------------------
+
+/// What the body of a generator and its manager share.
+struct Slot<R, E>(Mutex<State<R, E>>);
+
+struct State<R, E> {
+    exchange: Exchange<R>,
+    interrupt: Option<Interrupt<E>>,
+    /// The innermost block of the body that is open at the yield.
+    place: Option<Place>,
+}
+
+enum Exchange<R> {
+    Nothing,
+    /// From the body to the manager.
+    Given(Given<R>),
+    /// From the manager to the body.
+    Back(Cause, Given<R>),
+}
+
+/// A resource that was yielded.
+enum Given<R> {
+    Owned(R),
+    Lent(Lent<R>),
+}
+
+/// A `&mut R` of the body's, whose lifetime the yield keeps. It is invariant in `R`, as the reference is.
+struct Lent<R>(NonNull<R>, PhantomData<fn(R) -> R>);
+
+// SAFETY: it stands for a `&mut R`, which is `Send` if `R` is.
+unsafe impl<R: Send> Send for Lent<R> {}
+// SAFETY: it stands for a `&mut R`, which is `Sync` if `R` is.
+unsafe impl<R: Sync> Sync for Lent<R> {}
+
+impl<R, E> Slot<R, E> {
+    fn lock(&self) -> MutexGuard<'_, State<R, E>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a generator can yield: a value, or a `&mut` to one that it keeps (rule GEN-5).
+#[diagnostic::on_unimplemented(
+    message = "`yield_!` is given a `{Self}`, and the resource of this manager is `{R}`",
+    label = "this is neither a `{R}` nor a `&mut {R}`",
+    note = "the resource is the `T` of the function's `Result<T, E>`"
+)]
+pub trait Lend<R>: Sized {
+    /// What comes back from the yield: how the block ended, and a value with it.
+    type Back;
+    #[doc(hidden)]
+    fn given(self) -> Yielding<R>;
+    #[doc(hidden)]
+    fn back(cause: Cause, given: Yielding<R>) -> Self::Back;
+}
+
+#[doc(hidden)]
+pub struct Yielding<R>(Given<R>);
+
+impl<R> Lend<R> for R {
+    type Back = (R, Cause);
+
+    fn given(self) -> Yielding<R> {
+        Yielding(Given::Owned(self))
+    }
+
+    fn back(cause: Cause, given: Yielding<R>) -> (R, Cause) {
+        match given.0 {
+            Given::Owned(resource) => (resource, cause),
+            Given::Lent(_) => unreachable!("what was given comes back"),
+        }
+    }
+}
+
+impl<R> Lend<R> for &mut R {
+    type Back = Cause;
+
+    fn given(self) -> Yielding<R> {
+        Yielding(Given::Lent(Lent(NonNull::from(self), PhantomData)))
+    }
+
+    fn back(cause: Cause, _: Yielding<R>) -> Cause {
+        cause
+    }
+}
+
+/// What `yield_!` is called on, in a generator.
+pub struct Yielder<R, E>(Arc<Slot<R, E>>);
+
+impl<R, E> Yielder<R, E> {
+    /// Hands the resource to the block, and waits for its end.
+    pub fn give<L: Lend<R>>(&self, resource: L) -> Yield<'_, L, R, E> {
+        Yield {
+            slot: &self.0,
+            resource: Some(resource),
+            interrupt: None,
+            borrow: PhantomData,
+        }
+    }
+}
+
+/// The yield, from before it is reached until the block has ended. While it is suspended, it holds on to what `L`
+/// borrows.
+pub struct Yield<'a, L, R, E> {
+    slot: &'a Slot<R, E>,
+    resource: Option<L>,
+    interrupt: Option<Interrupt<E>>,
+    borrow: PhantomData<L>,
+}
+
+impl<L, R, E> Yield<'_, L, R, E> {
+    /// Interrupts the block when the future resolves.
+    #[must_use]
+    pub fn until(mut self, interrupt: impl Future<Output = E> + Send + 'static) -> Self {
+        self.interrupt = Some(Box::pin(interrupt));
+        self
+    }
+}
+
+// Nothing in it is pinned in place.
+impl<L, R, E> Unpin for Yield<'_, L, R, E> {}
+
+impl<L: Lend<R>, R, E> Future for Yield<'_, L, R, E> {
+    type Output = L::Back;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<L::Back> {
+        let interrupt = self.interrupt.take();
+        if let Some(resource) = self.resource.take() {
+            let place = frame::enclosing();
+            let mut state = self.slot.lock();
+            state.exchange = Exchange::Given(resource.given().0);
+            state.interrupt = interrupt;
+            state.place = place;
+            return Poll::Pending;
+        }
+        let exchange = mem::replace(&mut self.slot.lock().exchange, Exchange::Nothing);
+        let Exchange::Back(cause, given) = exchange else {
+            return Poll::Pending;
+        };
+        frame::mark(cause);
+        Poll::Ready(L::back(cause, Yielding(given)))
+    }
+}
+
+// --- The generator ----------------------------------------------------------------------------------------------------
+
+/// A generator that is not yet finished.
+struct Generator<F: ?Sized, R, E> {
+    body: Pin<Box<F>>,
+    slot: Arc<Slot<R, E>>,
+    /// The body is polled in a frame of its own: how the user's block ended is nothing that befell whoever polls it.
+    frame: Frame,
+}
+
+impl<F, R, E, V> Generator<F, R, E>
+where
+    F: Future<Output = Result<V, E>> + ?Sized,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<V, E>> {
+        self.frame.belong_to_enclosing();
+        let _inside = self.frame.enter();
+        self.body.as_mut().poll(cx)
+    }
+
+    /// Polls it to its yield.
+    fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Given<R>, E>> {
+        if let Poll::Ready(ended) = self.poll(cx) {
+            return match ended {
+                Err(error) => Poll::Ready(Err(error)),
+                Ok(_) => unreachable!("the macro checks that every path yields"),
+            };
+        }
+        let mut state = self.slot.lock();
+        match mem::replace(&mut state.exchange, Exchange::Nothing) {
+            Exchange::Given(given) => Poll::Ready(Ok(given)),
+            other => {
+                state.exchange = other;
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Polls it from its yield to its end, and then waits for what was detached in it.
+    async fn exit(mut self, given: Given<R>, cause: Cause) -> Result<V, E> {
+        self.slot.lock().exchange = Exchange::Back(cause, given);
+        let result = poll_fn(|cx| self.poll(cx)).await;
+        if let Some(children) = self.frame.take_children() {
+            children.wait().await;
+        }
+        result
+    }
+}
+
+/// The resource of a generator that was entered: it dereferences to what was yielded.
+///
+/// A block lends what is in it: the pattern is matched against `&mut R` (rule GEN-5).
+pub struct Yielded<F: ?Sized, R, E> {
+    given: Given<R>,
+    generator: Generator<F, R, E>,
+}
+
+impl<F: ?Sized, R, E> Deref for Yielded<F, R, E> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        match &self.given {
+            Given::Owned(resource) => resource,
+            // SAFETY: the pointer comes from a `&mut R` that the yield of the generator's body was given. That borrow
+            // lasts as long as the yield, which is suspended in the body: the body is pinned in a box that `self` owns,
+            // and it is polled or dropped only when `self` is given up. So the `R` is there, and nobody else uses it.
+            Given::Lent(lent) => unsafe { lent.0.as_ref() },
+        }
+    }
+}
+
+impl<F: ?Sized, R, E> DerefMut for Yielded<F, R, E> {
+    fn deref_mut(&mut self) -> &mut R {
+        match &mut self.given {
+            Given::Owned(resource) => resource,
+            // SAFETY: as above, and `self` is borrowed mutably.
+            Given::Lent(lent) => unsafe { lent.0.as_mut() },
+        }
+    }
+}
+
+// --- The two kinds of manager -----------------------------------------------------------------------------------------
+
+type SendBody<V, E> = dyn Future<Output = Result<V, E>> + Send;
+
+/// The manager that a function with [`#[async_context_manager]`](crate::async_context_manager) returns, if none of its
+/// parameters borrows.
+#[must_use = "a manager does nothing unless it is entered"]
+pub struct Generated<R, E, V = ()> {
+    generator: Option<Generator<SendBody<V, E>, R, E>>,
+    slot: Arc<Slot<R, E>>,
+}
+
+/// The manager that a function with [`#[async_context_manager]`](crate::async_context_manager) returns, if a parameter
+/// of it borrows, or may.
+#[must_use = "a manager does nothing unless it is entered"]
+pub struct ScopedGenerated<R, E, V, F: ?Sized> {
+    generator: Option<Generator<F, R, E>>,
+    slot: Arc<Slot<R, E>>,
+    exit: PhantomData<fn() -> V>,
+}
+
+fn slot<R, E>() -> Arc<Slot<R, E>> {
+    Arc::new(Slot(Mutex::new(State {
+        exchange: Exchange::Nothing,
+        interrupt: None,
+        place: None,
+    })))
+}
+
+fn generator<F: ?Sized, R, E>(slot: &Arc<Slot<R, E>>, body: Pin<Box<F>>) -> Generator<F, R, E> {
+    Generator {
+        body,
+        slot: Arc::clone(slot),
+        frame: Frame::default(),
+    }
+}
+
+/// Makes a manager of a body that owns what it uses.
+pub fn surviving<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> Generated<R, E, V>
+where
+    F: Future<Output = Result<V, E>> + Send + 'static,
+{
+    let slot = slot();
+    Generated {
+        generator: Some(generator(&slot, Box::pin(body(Yielder(Arc::clone(&slot)))))),
+        slot,
+    }
+}
+
+/// Makes a manager of a body that may borrow.
+pub fn scoped<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> ScopedGenerated<R, E, V, F>
+where
+    F: Future<Output = Result<V, E>>,
+{
+    let slot = slot();
+    ScopedGenerated {
+        generator: Some(generator(&slot, Box::pin(body(Yielder(Arc::clone(&slot)))))),
+        slot,
+        exit: PhantomData,
+    }
+}
+
+async fn enter<F, R, E, V>(
+    generator: &mut Option<Generator<F, R, E>>,
+) -> Result<Yielded<F, R, E>, E>
+where
+    F: Future<Output = Result<V, E>> + ?Sized,
+{
+    poll_fn(|cx| {
+        let Some(entering) = generator else {
+            return Poll::Pending;
+        };
+        let given = ready!(entering.poll_enter(cx))?;
+        match generator.take() {
+            Some(generator) => Poll::Ready(Ok(Yielded { given, generator })),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn interrupt<E>(interrupt: Option<Interrupt<E>>) -> E {
+    match interrupt {
+        Some(interrupt) => interrupt.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<R, E, V> AsyncContextManager for Generated<R, E, V>
+where
+    R: Send + 'static,
+    E: Debug + Send + 'static,
+    V: ExitVerdict,
+{
+    type Resource = Yielded<SendBody<V, E>, R, E>;
+    type Error = E;
+    type Exit = V;
+
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, E>> + Send {
+        enter(&mut self.generator)
+    }
+
+    fn exit(
+        self,
+        resource: Self::Resource,
+        cause: Cause,
+    ) -> impl Future<Output = Result<V, E>> + Send {
+        resource.generator.exit(resource.given, cause)
+    }
+
+    fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + Send + use<R, E, V> {
+        interrupt(self.slot.lock().interrupt.take())
+    }
+}
+
+impl<R, E, V, F> ScopedAsyncContextManager for ScopedGenerated<R, E, V, F>
+where
+    F: Future<Output = Result<V, E>>,
+    E: Debug + 'static,
+    V: ExitVerdict,
+{
+    type Resource = Yielded<F, R, E>;
+    type Error = E;
+    type Exit = V;
+
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, E>> {
+        enter(&mut self.generator)
+    }
+
+    fn exit(self, resource: Self::Resource, cause: Cause) -> impl Future<Output = Result<V, E>> {
+        resource.generator.exit(resource.given, cause)
+    }
+
+    fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + use<R, E, V, F> {
+        interrupt(self.slot.lock().interrupt.take())
+    }
+}
+
+impl<R, E, V> Lends for Surviving<Generated<R, E, V>>
+where
+    R: Send + 'static,
+    E: Debug + Send + 'static,
+    V: ExitVerdict,
+{
+    fn place(&self) -> Option<Place> {
+        self.0.slot.lock().place
+    }
+
+    fn may_interrupt(&self) -> bool {
+        self.0.slot.lock().interrupt.is_some()
+    }
+}
+
+impl<R, E, V, F> Lends for InFrame<ScopedGenerated<R, E, V, F>>
+where
+    F: Future<Output = Result<V, E>>,
+    E: Debug + 'static,
+    V: ExitVerdict,
+{
+    fn place(&self) -> Option<Place> {
+        self.0.slot.lock().place
+    }
+
+    fn may_interrupt(&self) -> bool {
+        self.0.slot.lock().interrupt.is_some()
+    }
+}
+
+// --- The end of the body ----------------------------------------------------------------------------------------------
+
+/// What a generator's body can end with. `K` is an integer: `i32`, for what an unconstrained type falls back to too.
+#[diagnostic::on_unimplemented(
+    message = "a generator cannot end with `{Self}`",
+    label = "this is what the manager's exit returns",
+    note = "end with `()`, or with a `Verdict` to decide whether a failure is suppressed, or with a `Result` of one of them"
+)]
+pub trait Tail<V, E, K> {
+    fn into_exit(self) -> Result<V, E>;
+}
+
+impl<V: ExitVerdict, E> Tail<V, E, i32> for () {
+    fn into_exit(self) -> Result<V, E> {
+        Ok(V::from_verdict(Verdict::Propagate))
+    }
+}
+
+impl<E> Tail<Verdict, E, i32> for Verdict {
+    fn into_exit(self) -> Result<Verdict, E> {
+        Ok(self)
+    }
+}
+
+impl<V, E> Tail<V, E, i32> for Result<V, E> {
+    fn into_exit(self) -> Self {
+        self
+    }
+}
+
+impl<E> Tail<Verdict, E, u8> for Result<(), E> {
+    fn into_exit(self) -> Result<Verdict, E> {
+        self.map(|()| Verdict::Propagate)
+    }
+}
