@@ -27,15 +27,15 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Arm, Block, Expr, ExprAsync, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprReturn,
-    ExprWhile, FnArg, GenericParam, Generics, Item, ItemFn, Lifetime, Macro, Pat, Path,
+    Arm, Attribute, Block, Expr, ExprAsync, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch,
+    ExprReturn, ExprWhile, FnArg, GenericParam, Generics, Item, ItemFn, Lifetime, Macro, Pat, Path,
     ReceiverKind, ReturnType, Stmt, Token, Type, TypeImplTrait, TypeParamBound, TypeReference,
     WherePredicate, parse_quote, parse_quote_spanned,
 };
 
 use crate::attribute::runtime_crate;
 use crate::errors::Errors;
-use crate::parse;
+use crate::{parse, sugar};
 
 /// `crate = path`, `scoped`, `suppresses`.
 struct Arguments {
@@ -84,6 +84,16 @@ pub(crate) fn expand(arguments: TokenStream, mut function: ItemFn) -> TokenStrea
             suppresses: false,
         }
     });
+    let is_block = |attribute: &mut Attribute| {
+        let name = attribute.path().segments.last();
+        name.is_some_and(|name| name.ident == "async_with")
+    };
+    for attribute in function.attrs.extract_if(.., is_block) {
+        errors.on(
+            &attribute,
+            "`#[async_with]` below `#[async_context_manager]`; write it above",
+        );
+    }
     let output = check_signature(&function, &mut errors);
     let mut yields = Yields::new(&arguments.path, &mut errors);
     yields.visit_block_mut(&mut function.block);
@@ -111,16 +121,11 @@ fn check_signature(function: &ItemFn, errors: &mut Errors) -> Option<TokenStream
             "`#[async_context_manager]` on a function that is not async; write `async fn`",
         );
     }
-    if let Some(attribute) = function.attrs.iter().find(|attribute| {
-        let name = attribute.path().segments.last();
-        name.is_some_and(|name| name.ident == "async_with")
-    }) {
-        errors.on(
-            attribute,
-            "`#[async_with]` below `#[async_context_manager]`; write it above",
-        );
-    }
     match &signature.output {
+        ReturnType::Type(_, ty) if !sugar::may_be_result(ty) => {
+            errors.push(sugar::no_result(&signature.ident, ty));
+            None
+        }
         ReturnType::Type(_, ty) => Some(ty.to_token_stream()),
         ReturnType::Default => {
             errors.on(
@@ -174,24 +179,30 @@ fn manager(
     let make = Ident::new(if scoped { "scoped" } else { "surviving" }, span);
     let moves = moves(&mut function);
     let body = &function.block;
-    let body = if failed {
-        quote_spanned!(span=> ::core::unreachable!())
+    let braces = body.brace_token.span.join();
+    let yielder = quote_spanned!(span=> __yielder: #runtime::Yielder<#resource, #error>);
+    // What the message about a wrong end of the body points to.
+    let last = body.stmts.last().map_or(braces, Spanned::span);
+    let end = span.located_at(last);
+    let ended = quote_spanned!(end=> #runtime::ended(0, &__return, __tail));
+    let block: Block = if failed {
+        parse_quote_spanned! {span=>
+            { #runtime::#make(move |#yielder| ::core::future::pending::<#result>()) }
+        }
     } else {
-        quote_spanned!(span=> #body)
-    };
-    let braces = function.block.brace_token.span.join();
-    let block: Block = parse_quote_spanned! {span=>
+        parse_quote_spanned! {span=>
         {
-            #runtime::#make(move |__yielder: #runtime::Yielder<#resource, #error>| async move {
+            #runtime::#make(move |#yielder| async move {
                 let __return = #runtime::Ty::<#result>::new();
                 if false { return __return.value(); }
                 #(#moves)*
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)]
                 {
                     let __tail = #body;
-                    #runtime::ended(0, &__return, __tail)
+                    #ended
                 }
             })
+        }
         }
     };
     *function.block = block;

@@ -212,24 +212,31 @@ fn output(method: &ImplItemFn) -> syn::Result<&Type> {
             })?
         }
     };
-    let may_be_result = match output {
-        Type::Path(TypePath {
-            qself: None, path, ..
-        }) => path.segments.last().is_some_and(|last| {
-            let others = ["Option", "Self", "Verdict", "bool"];
-            !others.iter().any(|other| last.ident == other)
-        }),
-        Type::Path(_) | Type::Macro(_) | Type::Group(_) | Type::Paren(_) => true,
-        _ => false,
-    };
-    if may_be_result {
+    if may_be_result(output) {
         Ok(output)
     } else {
         Err(no_result(name, output))
     }
 }
 
-fn no_result(method: &dyn Display, place: &impl ToTokens) -> syn::Error {
+/// Whether the type may be a `Result`, as far as syntax shows.
+pub(crate) fn may_be_result(ty: &Type) -> bool {
+    match ty {
+        Type::Path(TypePath {
+            qself: None, path, ..
+        }) => path.segments.last().is_some_and(|last| {
+            let others = [
+                "Option", "Self", "String", "Vec", "Verdict", "bool", "i32", "u8", "u32", "u64",
+                "usize",
+            ];
+            !others.iter().any(|other| last.ident == other)
+        }),
+        Type::Path(_) | Type::Macro(_) | Type::Group(_) | Type::Paren(_) => true,
+        _ => false,
+    }
+}
+
+pub(crate) fn no_result(method: &dyn Display, place: &impl ToTokens) -> syn::Error {
     let message = format!(
         "`{method}` returns no `Result`; write `-> Result<.., Infallible>` if it cannot fail"
     );

@@ -115,26 +115,27 @@ pub struct Yielder<R, E>(Arc<Slot<R, E>>);
 
 impl<R, E> Yielder<R, E> {
     /// Hands the resource to the block, and waits for its end.
-    pub fn give<L: Lend<R>>(&self, resource: L) -> Yield<'_, L, R, E> {
+    pub fn give<L: Lend<R>>(&self, resource: L) -> Yield<'_, L, L::Back, R, E> {
         Yield {
             slot: &self.0,
-            resource: Some(resource),
+            given: Some(resource.given()),
             interrupt: None,
+            back: L::back,
             borrow: PhantomData,
         }
     }
 }
 
-/// The yield, from before it is reached until the block has ended. While it is suspended, it holds on to what `L`
-/// borrows.
-pub struct Yield<'a, L, R, E> {
+/// The yield, from before it is reached until the block has ended. While it is there, it holds on to what `L` borrows.
+pub struct Yield<'a, L, B, R, E> {
     slot: &'a Slot<R, E>,
-    resource: Option<L>,
+    given: Option<Yielding<R>>,
     interrupt: Option<Interrupt<E>>,
+    back: fn(Cause, Yielding<R>) -> B,
     borrow: PhantomData<L>,
 }
 
-impl<L, R, E> Yield<'_, L, R, E> {
+impl<L, B, R, E> Yield<'_, L, B, R, E> {
     /// Interrupts the block when the future resolves.
     #[must_use]
     pub fn until(mut self, interrupt: impl Future<Output = E> + Send + 'static) -> Self {
@@ -144,17 +145,17 @@ impl<L, R, E> Yield<'_, L, R, E> {
 }
 
 // Nothing in it is pinned in place.
-impl<L, R, E> Unpin for Yield<'_, L, R, E> {}
+impl<L, B, R, E> Unpin for Yield<'_, L, B, R, E> {}
 
-impl<L: Lend<R>, R, E> Future for Yield<'_, L, R, E> {
-    type Output = L::Back;
+impl<L, B, R, E> Future for Yield<'_, L, B, R, E> {
+    type Output = B;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<L::Back> {
-        let interrupt = self.interrupt.take();
-        if let Some(resource) = self.resource.take() {
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<B> {
+        if let Some(given) = self.given.take() {
             let place = frame::enclosing();
+            let interrupt = self.interrupt.take();
             let mut state = self.slot.lock();
-            state.exchange = Exchange::Given(resource.given().0);
+            state.exchange = Exchange::Given(given.0);
             state.interrupt = interrupt;
             state.place = place;
             return Poll::Pending;
@@ -164,7 +165,7 @@ impl<L: Lend<R>, R, E> Future for Yield<'_, L, R, E> {
             return Poll::Pending;
         };
         frame::mark(cause);
-        Poll::Ready(L::back(cause, Yielding(given)))
+        Poll::Ready((self.back)(cause, Yielding(given)))
     }
 }
 

@@ -236,6 +236,70 @@ impl<E: Send, T: Send + 'static> Held<E> for Kept<T> {
     }
 }
 
+/// A manager that a stack takes: the `E` of the stack can be its error, and the stack may suppress if it does.
+///
+/// The futures are projections, so that a bound that does not hold is one error and not one per use.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be entered through this stack",
+    label = "this stack takes no `{Self}`",
+    note = "what is entered must implement `AsyncContextManager`, with an error that `?` converts to that of the enclosing function",
+    note = "if it may suppress a failure, make the stack with `AsyncExitStack::suppressing()`; its block then is `()` or has an `else`"
+)]
+pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Sized {
+    #[doc(hidden)]
+    type Entering<'s>;
+    #[doc(hidden)]
+    type EnteringOwned<'s>;
+    #[doc(hidden)]
+    fn enter_into<'s>(self, stack: &'s AsyncExitStack<E, V>) -> Self::Entering<'s>;
+    #[doc(hidden)]
+    fn enter_owned_into<'s>(self, stack: &'s AsyncExitStack<E, V>) -> Self::EnteringOwned<'s>;
+}
+
+type Entering<'s, T, X> = Pin<Box<dyn Future<Output = Result<T, X>> + Send + 's>>;
+
+#[diagnostic::do_not_recommend]
+impl<M, E, V, K> EnteredInto<E, V, K> for M
+where
+    E: Debug + Send + 'static,
+    V: ExitVerdict + Takes<M::Exit>,
+    M: AsyncContextManager<Error: RaisedAs<E, K>>,
+    K: 'static,
+{
+    type Entering<'s> = Entering<'s, &'s mut M::Resource, M::Error>;
+    type EnteringOwned<'s> = Entering<'s, Handle<M>, M::Error>;
+
+    fn enter_into<'s>(mut self, stack: &'s AsyncExitStack<E, V>) -> Self::Entering<'s> {
+        Box::pin(async move {
+            let resource = self.enter().await?;
+            let interrupt = interrupt_of(&self, &resource);
+            let entered = Entered {
+                manager: self,
+                resource,
+                conversion: PhantomData,
+            };
+            Ok(&mut stack.register(entered, interrupt).resource)
+        })
+    }
+
+    fn enter_owned_into<'s>(mut self, stack: &'s AsyncExitStack<E, V>) -> Self::EnteringOwned<'s> {
+        Box::pin(async move {
+            let resource = self.enter().await?;
+            let interrupt = interrupt_of(&self, &resource);
+            let shelf = Arc::new(Mutex::new(Shelf {
+                content: Content::Here(self, resource),
+                exit: None,
+            }));
+            let shelved = Shelved::<M, K> {
+                shelf: Arc::clone(&shelf),
+                conversion: PhantomData,
+            };
+            stack.register(shelved, interrupt);
+            Ok(Handle(shelf))
+        })
+    }
+}
+
 /// Whether a stack takes an exit that returns `X`: one made by [`AsyncExitStack::new`] takes only `()`.
 #[diagnostic::on_unimplemented(
     message = "this stack takes no manager that may suppress a failure",
@@ -244,6 +308,8 @@ impl<E: Send, T: Send + 'static> Held<E> for Kept<T> {
 )]
 pub trait Takes<X> {}
 impl Takes<()> for () {}
+// A second one, so that rustc does not take the first for granted, and says what is wrong in other words.
+impl Takes<NoError> for () {}
 impl<X: ExitVerdict> Takes<X> for Verdict {}
 
 /// An error that a stack whose error is `E` can raise: what `From` converts to `E`, and what is never raised. `K` says
@@ -400,24 +466,11 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// Dropped before it is ready, nothing is owed to this manager (rule CAN-7); its exit is registered in the very poll
     /// in which its enter succeeds (rule CAN-8).
-    #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
-    pub async fn enter<M, K>(&self, mut manager: M) -> Result<&mut M::Resource, M::Error>
+    pub fn enter<'s, M, K>(&'s self, manager: M) -> M::Entering<'s>
     where
-        M: AsyncContextManager<Error: RaisedAs<E, K>>,
-        V: Takes<M::Exit>,
-        K: 'static,
+        M: EnteredInto<E, V, K>,
     {
-        let resource = manager.enter().await?;
-        let interrupt = interrupt_of(&manager, &resource);
-        let entered = self.register(
-            Entered {
-                manager,
-                resource,
-                conversion: PhantomData,
-            },
-            interrupt,
-        );
-        Ok(&mut entered.resource)
+        manager.enter_into(self)
     }
 
     /// Like [`enter`](Self::enter), for a resource that is used while the stack is borrowed by others, or moved: it is
@@ -458,26 +511,11 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// # Cancel safety
     ///
     /// As [`enter`](Self::enter).
-    pub async fn enter_owned<M, K>(&self, mut manager: M) -> Result<Handle<M>, M::Error>
+    pub fn enter_owned<'s, M, K>(&'s self, manager: M) -> M::EnteringOwned<'s>
     where
-        M: AsyncContextManager<Error: RaisedAs<E, K>>,
-        V: Takes<M::Exit>,
-        K: 'static,
+        M: EnteredInto<E, V, K>,
     {
-        let resource = manager.enter().await?;
-        let interrupt = interrupt_of(&manager, &resource);
-        let shelf = Arc::new(Mutex::new(Shelf {
-            content: Content::Here(manager, resource),
-            exit: None,
-        }));
-        self.register(
-            Shelved::<M, K> {
-                shelf: Arc::clone(&shelf),
-                conversion: PhantomData,
-            },
-            interrupt,
-        );
-        Ok(Handle(shelf))
+        manager.enter_owned_into(self)
     }
 
     /// Takes over a value that is open already; the closure is its exit. It sees the cause, may fail, and may suppress

@@ -1,0 +1,17 @@
+//! The `else` would run without a yield.
+
+use std::convert::Infallible;
+
+use async_with::{async_with, prelude::*};
+
+use async_with::move_on_after;
+
+#[async_context_manager]
+async fn lease() -> Result<u64, Infallible> {
+    async_with! { move_on_after(std::time::Duration::from_secs(1)) => {
+        yield_!(&mut 7);
+    } else {
+    }}
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! There may be no yield.
+
+use std::convert::Infallible;
+
+use async_with::prelude::*;
+
+#[async_context_manager]
+async fn lease(free: bool) -> Result<u64, Infallible> {
+    if free {
+        yield_!(&mut 7);
+    }
+}
+
+fn main() {}
