@@ -12,7 +12,7 @@ use crate::frame::{self, Children, Frame, Ticket};
 use crate::registry::{self, Owed, Runtime};
 use crate::report::{self, Collector, Entry, Incident, Phase};
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs clean-up on the runtime. The block that encloses the running code waits for it before its own exit.
 ///
@@ -157,9 +157,54 @@ pub fn set_spawner(
     *SPAWNER.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(spawner));
 }
 
+/// What takes the jobs of this thread, in place of a runtime.
+#[cfg(feature = "testing")]
+pub(crate) mod local {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::Job;
+
+    type Spawner = Rc<dyn Fn(Job)>;
+
+    thread_local! {
+        static SPAWNER: RefCell<Option<Spawner>> = const { RefCell::new(None) };
+    }
+
+    /// Runs `f`, and hands what it detaches to the spawner.
+    pub(crate) fn within<T>(spawner: Spawner, f: impl FnOnce() -> T) -> T {
+        struct Restore(Option<Spawner>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                let outer = self.0.take();
+                let _ = SPAWNER.try_with(|spawner| spawner.replace(outer));
+            }
+        }
+        let outer = SPAWNER.try_with(|current| current.replace(Some(spawner)));
+        let _restore = Restore(outer.unwrap_or_default());
+        f()
+    }
+
+    /// Hands the job over, or gives it back where there is no spawner.
+    pub(super) fn spawn(job: Job) -> Option<Job> {
+        let spawner = SPAWNER.try_with(|spawner| spawner.borrow().clone());
+        match spawner.unwrap_or_default() {
+            Some(spawner) => {
+                spawner(job);
+                None
+            }
+            None => Some(job),
+        }
+    }
+}
+
 /// Hands the job to a runtime. What cannot be spawned is dropped, and its sentinel reports it.
 #[cfg_attr(not(feature = "tokio"), allow(unused_variables))]
 fn spawn(runtime: &Runtime, job: Job) {
+    #[cfg(feature = "testing")]
+    let Some(job) = local::spawn(job) else {
+        return;
+    };
     #[cfg(feature = "tokio")]
     if let Some(runtime) = runtime {
         runtime.spawn(job);

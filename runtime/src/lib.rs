@@ -16,6 +16,8 @@ mod registry;
 pub mod report;
 mod scope;
 mod stack;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
 pub use detach::{detach, set_spawner};

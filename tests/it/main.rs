@@ -34,6 +34,7 @@ mod support;
 mod suppression;
 mod syntax;
 mod tasks;
+mod testing;
 mod tidy;
 mod types;
 mod ui;
