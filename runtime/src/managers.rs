@@ -19,7 +19,7 @@ pub use timeout::{Deadline, Elapsed, Timeout, move_on_after, move_on_at, timeout
 /// Ends a block that goes on after an interruption. It is never raised, and can stand in a function that returns
 /// anything.
 #[derive(Debug)]
-pub struct MovedOn(());
+pub struct MovedOn(pub(crate) ());
 
 #[cfg(feature = "tokio")]
 fn suppress_cancellation(cause: Cause) -> Verdict {

@@ -51,6 +51,15 @@ impl Bench {
         Flag::new(&self.bell)
     }
 
+    /// Keeps a future, so that what its drop detaches stays here.
+    pub(super) fn hold<F>(&self, future: F) -> Held<'_, F> {
+        let future = Some(Box::pin(future));
+        Held {
+            bench: self,
+            future,
+        }
+    }
+
     /// Polls the future once.
     pub(super) fn poll<F: Future + ?Sized>(
         &self,
@@ -128,6 +137,27 @@ impl Drop for Bench {
             };
             self.within(|| drop(task));
         }
+    }
+}
+
+/// A future on the bench.
+pub(super) struct Held<'b, F> {
+    bench: &'b Bench,
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F> Held<'_, F> {
+    pub(super) fn as_mut(&mut self) -> Pin<&mut F> {
+        match &mut self.future {
+            Some(future) => future.as_mut(),
+            None => unreachable!("only the drop takes it"),
+        }
+    }
+}
+
+impl<F> Drop for Held<'_, F> {
+    fn drop(&mut self) {
+        self.bench.within(|| drop(self.future.take()));
     }
 }
 
@@ -254,10 +284,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let bench = Bench::new(Some(PATIENCE));
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(async {
-        let mut future = std::pin::pin!(future);
+        let mut future = bench.hold(future);
         let flag = bench.flag();
         loop {
             if let Poll::Ready(output) = bench.poll(future.as_mut(), &flag) {
+                drop(future);
                 return bench.settled().await.then_some(output);
             }
             if !bench.woken(&flag).await {

@@ -87,21 +87,15 @@ pub async fn explore_cancellations<F: Future>(
 
 /// Polls a future so many times, and drops it.
 async fn polled<F: Future>(bench: &Bench, future: F, polls: usize) -> Option<F::Output> {
-    let mut future = Some(Box::pin(future));
+    let mut future = bench.hold(future);
     let flag = bench.flag();
-    let mut output = None;
     for _ in 0..polls {
         bench.woken(&flag).await;
-        if let Some(Poll::Ready(value)) = future
-            .as_mut()
-            .map(|future| bench.poll(future.as_mut(), &flag))
-        {
-            output = Some(value);
-            break;
+        if let Poll::Ready(output) = bench.poll(future.as_mut(), &flag) {
+            return Some(output);
         }
     }
-    bench.within(|| drop(future.take()));
-    output
+    None
 }
 
 /// Tells where a panic came from.

@@ -140,10 +140,10 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
         }
     }
 
-    /// Waits until as many are open as before.
+    /// Waits until no more are open than before.
     pub(super) async fn is_released(&self, before: usize) -> bool {
         self.bench
-            .until(|| self.open_count().is_ok_and(|open| open == before))
+            .until(|| self.open_count().is_ok_and(|open| open <= before))
             .await
     }
 
@@ -172,22 +172,21 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
         let flag = self.bench.flag();
         for _ in 0..polls {
             let in_vain = !flag.is_up() && !self.forgotten.get() && !self.bench.woken(&flag).await;
-            if let Poll::Ready(output) = self.poll(future.as_mut(), &flag)? {
-                self.forgotten.set(self.forgotten.get() || in_vain);
-                return Ok(Poll::Ready(output));
-            }
-            if in_vain {
+            let polled = self.poll(future.as_mut(), &flag)?;
+            if in_vain && polled.is_pending() && !flag.is_up() {
                 return Err(Trouble::Silent);
+            }
+            self.forgotten.set(self.forgotten.get() || in_vain);
+            if polled.is_ready() {
+                return Ok(polled);
             }
         }
         Ok(Poll::Pending)
     }
 
     pub(super) async fn finish<F: Future>(&self, future: F) -> Result<F::Output, Trouble> {
-        let mut future = Box::pin(future);
-        let polled = self.polled(future.as_mut(), self.given.max_polls).await;
-        self.bench.within(|| drop(future));
-        match polled? {
+        let mut future = self.bench.hold(future);
+        match self.polled(future.as_mut(), self.given.max_polls).await? {
             Poll::Ready(output) => Ok(output),
             Poll::Pending => Err(Trouble::Endless),
         }
@@ -249,9 +248,9 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
     /// Drops an enter after so many polls. Returns whether it was still pending.
     pub(super) async fn enter_dropped_after(&mut self, polls: usize) -> Result<bool, Finding> {
         let mut manager = self.make();
-        let mut enter = Box::pin(async { manager.enter().await });
+        let mut enter = self.bench.hold(async { manager.enter().await });
         let polled = self.polled(enter.as_mut(), polls).await;
-        self.bench.within(|| drop(enter));
+        drop(enter);
         match polled {
             Ok(Poll::Pending) => {
                 self.bench.within(|| drop(manager));
@@ -269,11 +268,9 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
     /// Drops an exit after so many polls. Returns whether it was still pending.
     pub(super) async fn exit_dropped_after(&mut self, polls: usize) -> Result<bool, Finding> {
         let (manager, resource) = self.enter().await?;
-        let exit = async { manager.exit(resource, Cause::Completed, None, None).await };
-        let mut exit = Box::pin(exit);
-        let polled = self.polled(exit.as_mut(), polls).await;
-        self.bench.within(|| drop(exit));
-        match polled {
+        let exit = || manager.exit(resource, Cause::Completed, None, None);
+        let mut exit = self.bench.hold(self.bench.within(exit));
+        match self.polled(exit.as_mut(), polls).await {
             Ok(polled) => Ok(polled.is_pending()),
             Err(trouble) => Err(trouble.elsewhere("exit")),
         }
@@ -285,21 +282,24 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
         what: &str,
         future: F,
     ) -> Result<F::Output, Finding> {
-        let mut future = Box::pin(future);
+        let mut future = self.bench.hold(future);
         let flag = self.bench.flag();
         for _ in 0..self.given.max_polls {
             let woken = self.bench.woken(&flag).await;
-            match self.poll(future.as_mut(), &flag) {
-                Ok(Poll::Ready(output)) if woken => return Ok(output),
-                Ok(Poll::Ready(_)) => {
+            let polled = match self.poll(future.as_mut(), &flag) {
+                Ok(polled) => polled,
+                Err(trouble) => return Err(trouble.elsewhere(what)),
+            };
+            match polled {
+                Poll::Ready(output) if woken => return Ok(output),
+                Poll::Pending if woken => {}
+                Poll::Pending if !flag.is_up() => return Err(Trouble::Silent.elsewhere(what)),
+                _ => {
                     return wrong(format!(
                         "{what} was pending and did not wake its task when it could go on; keep the waker of the last \
                          poll, and wake it"
                     ));
                 }
-                Ok(Poll::Pending) if woken => {}
-                Ok(Poll::Pending) => return Err(Trouble::Silent.elsewhere(what)),
-                Err(trouble) => return Err(trouble.elsewhere(what)),
             }
         }
         Err(Trouble::Endless.elsewhere(what))
@@ -311,8 +311,8 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
         what: &str,
         future: F,
     ) -> Result<F::Output, Finding> {
-        let mut future = Box::pin(future);
-        let mut earlier = Vec::new();
+        let mut future = self.bench.hold(future);
+        let mut earlier: Vec<Arc<Flag>> = Vec::new();
         for polls in 0..self.given.max_polls {
             let flag = self.bench.flag();
             match self.poll(future.as_mut(), &flag) {
@@ -323,8 +323,7 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
             // Every other time, it is polled again at once.
             let waits = polls % 2 == 1;
             if waits && !self.forgotten.get() && !self.bench.woken(&flag).await {
-                let is_up = |flag: &Arc<Flag>| flag.is_up();
-                if earlier.iter().any(is_up) {
+                if earlier.iter().any(|flag| flag.is_up()) {
                     return wrong(format!(
                         "{what} was polled with a new waker, and woke an old one; keep the waker of the last poll, as a \
                          future may be moved to another task"
@@ -332,8 +331,8 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
                 }
                 self.forgotten.set(true);
             }
-            earlier.iter().for_each(|flag: &Arc<Flag>| flag.lower());
             earlier.push(flag);
+            earlier.iter().for_each(|flag| flag.lower());
         }
         Err(Trouble::Endless.elsewhere(what))
     }
