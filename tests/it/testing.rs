@@ -511,3 +511,479 @@ async fn managers_without_a_flaw_pass() {
         ["exit_finishes_when_dropped", "drops_are_not_suppressed"]
     );
 }
+
+/// What this project has for managers conforms: those that interrupt, those that wrap, those of the tests.
+#[tokio::test]
+async fn the_managers_of_this_project_pass() {
+    const LONG: Duration = Duration::from_secs(3600);
+    let (log, events) = (Log::new(), EventLog::new());
+    let token = CancellationToken::new();
+    assert_conforms(|| timeout(LONG)).await;
+    assert_conforms(|| move_on_after(LONG)).await;
+    assert_conforms(|| cancellable(token.clone())).await;
+    assert_conforms(|| move_on_when_cancelled(token.clone())).await;
+    assert_conforms(|| exit_within(LONG, log.manager("a").pending(2))).await;
+    assert_conforms(|| log.fallible("a").pending(2)).await;
+    assert_conforms(|| events.manager("a").pending(2)).await;
+    let scoped = [
+        Conformance::scoped(|| log.scoped("a").pending(2))
+            .check()
+            .await,
+        Conformance::scoped(|| log.scoped("a").local())
+            .check()
+            .await,
+        Conformance::scoped(|| exit_within(LONG, log.scoped("a").pending(1)))
+            .check()
+            .await,
+        Conformance::scoped(|| events.scoped("a").pending(2))
+            .check()
+            .await,
+        Conformance::scoped(|| events.local("a").pending(2))
+            .check()
+            .await,
+    ];
+    for report in scoped {
+        report.assert();
+    }
+}
+
+/// A report names the manager, counts, and lists what failed with the remedy; nothing else is written.
+#[test]
+fn a_report_reads_well_and_is_raised_as_a_panic() {
+    let log = EventLog::new();
+    let report = block_on(check_manager(|| log.manager("a")));
+    assert!(report.conforms());
+    let text = report.to_string();
+    assert!(
+        text.starts_with("async_with::testing::script::Scripted"),
+        "{text}"
+    );
+    let (passed, skipped) = (report.passed().count(), report.skipped().count());
+    let counts = format!(": {passed} checks passed, 0 failed, {skipped} skipped");
+    assert!(text.ends_with(&counts), "{text}");
+
+    let failing = || log.manager("a").fails_in_exit();
+    let report = block_on(check_manager(failing));
+    assert_eq!(
+        failed(&report),
+        [
+            "exit_succeeds_when_completed",
+            "exit_does_not_raise_the_failure"
+        ]
+    );
+    let panicked = std::panic::catch_unwind(|| report.assert()).unwrap_err();
+    let text = panicked.downcast_ref::<String>().unwrap();
+    assert_eq!(*text, report.to_string());
+    assert_eq!(text.lines().count(), 3);
+    assert!(text.contains(
+        "\n  exit_succeeds_when_completed: exit failed after a body that completed: Fault(\"a\");"
+    ));
+}
+
+/// What a manager does on purpose is said to the checks, and is then no flaw.
+#[test]
+fn what_is_on_purpose_is_no_flaw() {
+    let log = EventLog::new();
+    let suppressing = |cause: Cause, verdict| {
+        if cause.is_completed() {
+            Verdict::Propagate
+        } else {
+            verdict
+        }
+    };
+    struct Suppressing<F>(F, Verdict);
+    impl<F: Fn(Cause, Verdict) -> Verdict + Send + 'static> AsyncContextManager for Suppressing<F> {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = Verdict;
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), cause: Cause) -> Result<Verdict, Boom> {
+            match cause {
+                Cause::Dropped => Ok(Verdict::Propagate),
+                cause => Ok((self.0)(cause, self.1)),
+            }
+        }
+
+        fn inspect(&mut self, (): &mut (), mut raised: Raised<'_>) {
+            if let Some(text) = raised.downcast_mut::<String>() {
+                text.push('!');
+            }
+        }
+    }
+    let conformance = || Conformance::new(|| Suppressing(suppressing, Verdict::SuppressPanic));
+    assert_eq!(
+        failed(&block_on(conformance().check())),
+        [
+            "errors_are_not_suppressed",
+            "panics_are_not_suppressed",
+            "inspect_keeps_the_error"
+        ]
+    );
+    let told = conformance()
+        .suppresses_errors()
+        .suppresses_panics()
+        .changes_errors();
+    block_on(told.check()).assert();
+
+    // A lock: the second one waits for the first.
+    let gate = tokio::sync::Semaphore::new(1);
+    let gate = Arc::new(gate);
+    struct Locked(Arc<tokio::sync::Semaphore>);
+    impl AsyncContextManager for Locked {
+        type Resource = tokio::sync::OwnedSemaphorePermit;
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<Self::Resource, Boom> {
+            let permit = Arc::clone(&self.0).acquire_owned().await;
+            permit.map_err(|_| Boom("closed"))
+        }
+
+        async fn exit(self, _: Self::Resource, _: Cause) -> Result<(), Boom> {
+            pend(1).await;
+            Ok(())
+        }
+    }
+    let lock = || {
+        Conformance::new(|| Locked(Arc::clone(&gate)))
+            .open_count(|| 1 - gate.available_permits())
+            .patience(PATIENCE)
+    };
+    assert_eq!(failed(&block_on(lock().check())), ["two_can_be_open"]);
+    block_on(lock().exclusive().check()).assert();
+    drop(log);
+}
+
+/// An exit that asks to be polled for ever is found after the polls that are allowed.
+#[test]
+fn polls_are_bounded() {
+    let log = EventLog::new();
+    let slow = || Conformance::new(|| log.manager("a").pending_in_exit(50));
+    block_on(slow().check()).assert();
+    let report = block_on(slow().max_polls(20).check());
+    assert_eq!(failed(&report).len(), 5, "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains("was polled very often and never ready")
+    );
+}
+
+// --- The event log and its managers ---------------------------------------------------------------------------------
+
+/// Everything that a script can say, on both kinds of manager, is what the log then shows.
+#[test]
+fn scripted_managers_do_what_they_are_told() {
+    let log = EventLog::new();
+    let run = |block: std::pin::Pin<Box<dyn Future<Output = Result<(), Fault>> + '_>>| {
+        let caught = std::panic::AssertUnwindSafe(|| block_on(report::collect(block)));
+        match std::panic::catch_unwind(caught) {
+            Ok((result, entries)) => {
+                log.write(format!("{result:?}"));
+                entries
+                    .iter()
+                    .for_each(|entry| log.write(entry.incident.to_string()));
+            }
+            Err(payload) => log.write(format!(
+                "panicked {}",
+                payload.downcast_ref::<&str>().unwrap()
+            )),
+        }
+        log.take()
+    };
+    macro_rules! block {
+        ($manager:expr) => {
+            run(Box::pin(async {
+                async_with! { $manager => {} }
+                Ok(())
+            }))
+        };
+        ($manager:expr, $a:ident, $body:expr) => {
+            run(Box::pin(async {
+                async_with! { $manager as $a => { $a.note(); $body } }
+                Ok(())
+            }))
+        };
+    }
+    assert_eq!(
+        block!(log.manager("a").fails_in_enter()),
+        ["enter a", "Err(Fault(\"a\"))"]
+    );
+    assert_eq!(
+        block!(log.scoped("a").fails_in_exit()),
+        ["enter a", "exit a: completed", "Err(Fault(\"a\"))"]
+    );
+    assert_eq!(
+        block!(log.local("a"), a, {
+            a.check(false)?;
+        }),
+        [
+            "enter a",
+            "use a",
+            "inspect a: Fault(\"a\")",
+            "exit a: failed Fault",
+            "Err(Fault(\"a\"))"
+        ]
+    );
+    assert_eq!(
+        block!(
+            log.manager("a").pending(1).suppresses(Verdict::Suppress),
+            a,
+            {
+                a.check(false)?;
+            }
+        ),
+        [
+            "enter a",
+            "use a",
+            "inspect a: Fault(\"a\")",
+            "exit a: failed Fault",
+            "exited a",
+            "Ok(())"
+        ]
+    );
+    assert_eq!(
+        block!(log.scoped("a").interrupts_after(2), a, pend(9).await),
+        ["enter a", "use a", "exit a: cancelled", "Err(Fault(\"a\"))"]
+    );
+    assert_eq!(
+        block!(log.manager("a").logs_polls(), a, pend(1).await),
+        [
+            "enter a",
+            "poll a",
+            "use a",
+            "polled a",
+            "poll a",
+            "polled a",
+            "poll a",
+            "polled a",
+            "exit a: completed",
+            "Ok(())"
+        ]
+    );
+    assert_eq!(
+        block!(log.manager("a").panics_in(Step::Enter)),
+        ["enter a", "panicked a"]
+    );
+    assert_eq!(
+        block!(log.scoped("a").panics_in(Step::Exit)),
+        ["enter a", "exit a: completed", "panicked a"]
+    );
+    assert_eq!(
+        block!(log.manager("a").panics_in(Step::Inspect), a, {
+            a.check(false)?;
+        }),
+        [
+            "enter a",
+            "use a",
+            "inspect a: Fault(\"a\")",
+            "exit a: panicked",
+            "panicked a"
+        ]
+    );
+    assert_eq!(
+        block!(log.manager("a").panics_in(Step::AroundPoll)),
+        ["enter a", "exit a: panicked", "panicked a"]
+    );
+    for panics in [
+        block!(
+            log.manager("a").panics_in(Step::Interrupt),
+            a,
+            pend(9).await
+        ),
+        block!(
+            log.scoped("a")
+                .interrupts_after(0)
+                .panics_in(Step::Interrupt),
+            a,
+            pend(9).await
+        ),
+    ] {
+        assert_eq!(
+            panics,
+            ["enter a", "use a", "exit a: panicked", "panicked a"]
+        );
+    }
+}
+
+/// CAN-1: a scoped manager writes its `abandon`, and can panic in it.
+#[test]
+fn a_scoped_manager_writes_that_it_was_abandoned() {
+    let log = EventLog::new();
+    let dropped = |panics: bool| {
+        let manager = match panics {
+            true => log.scoped("a").panics_in(Step::Abandon),
+            false => log.scoped("a"),
+        };
+        let block = async {
+            async_with! { manager => { pending::<()>().await } }
+        };
+        let dropping = async {
+            let mut block = Box::pin(block);
+            poll_fn(|cx| {
+                assert!(block.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        };
+        let ((), entries) = block_on(report::collect(dropping));
+        assert_eq!(log.take(), ["enter a", "abandon a"]);
+        entries.len()
+    };
+    assert_eq!((dropped(false), dropped(true)), (0, 1));
+}
+
+/// A gate holds an exit, and lets everybody through once it is open.
+#[test]
+fn a_gate_holds_an_exit() {
+    let (log, gate) = (EventLog::new(), Gate::new());
+    let mut block = Box::pin(async {
+        async_with! { log.manager("a").exit_waits_for(&gate) => {} }
+    });
+    let mut context = std::task::Context::from_waker(Waker::noop());
+    assert!(block.as_mut().poll(&mut context).is_pending());
+    assert_eq!(log.events(), ["enter a", "exit a: completed"]);
+    gate.open();
+    assert!(block.as_mut().poll(&mut context).is_ready());
+    assert_eq!(log.take().last().unwrap(), "exited a");
+}
+
+// --- Cancellation at every point ------------------------------------------------------------------------------------
+
+/// CAN-1, CAN-2, CAN-7: every point of a block with managers of both kinds, on no runtime.
+#[test]
+fn every_point_of_a_block_is_explored() {
+    let log = EventLog::new();
+    let make = || async {
+        async_with! { log.manager("a").pending(1), log.scoped("b").pending(1) => {
+            pend(1).await;
+            1
+        }}
+    };
+    let mut seen = Vec::new();
+    let polls = block_on(explore_cancellations(make, |run| {
+        let events = log.take();
+        let owed = events
+            .iter()
+            .filter(|event| event.starts_with("enter a"))
+            .count();
+        let done = events.iter().filter(|event| *event == "exited a").count();
+        assert_eq!(owed, done, "{events:?}");
+        let told = |name: &str| events.iter().find(|event| event.starts_with(name)).cloned();
+        seen.push((run.polls, told("exit a"), run.output, run.reports.len()));
+    }));
+    let told = |cause: &str| Some(format!("exit a: {cause}"));
+    assert_eq!(
+        seen,
+        [
+            (0, None, None, 0),
+            (1, None, None, 0),
+            (2, told("dropped"), None, 0),
+            (3, told("dropped"), None, 0),
+            // The scoped exit is dropped, which is reported.
+            (4, told("dropped"), None, 1),
+            (5, told("completed"), None, 0),
+            (6, told("completed"), Some(1), 0),
+        ]
+    );
+    assert_eq!(polls, 6);
+}
+
+/// Inside of a runtime, timers work, and exits do not go to the runtime.
+#[tokio::test(start_paused = true)]
+async fn exploring_works_inside_of_a_runtime() {
+    let log = EventLog::new();
+    let make = || async {
+        async_with! { log.manager("a").pending(2) => {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }}
+    };
+    let polls = explore_cancellations(make, |run| {
+        let events = log.take();
+        assert_eq!(
+            events.len(),
+            if run.polls < 3 { 0 } else { 3 },
+            "{events:?}"
+        );
+        assert!(pending_exits().is_empty());
+    });
+    assert_eq!(polls.await, 6);
+}
+
+/// What is cancelled inside of the future that is explored is cleaned up there too, before its own exits.
+#[test]
+fn cancellation_inside_of_the_future_is_run_too() {
+    let log = EventLog::new();
+    let make = || async {
+        async_with! { log.manager("outer") => {
+            let inner = async {
+                async_with! { log.manager("inner").pending(3) => { pending::<()>().await } }
+            };
+            futures::future::select(Box::pin(inner), Box::pin(pend(4))).await;
+        }}
+    };
+    block_on(explore_cancellations(make, |_| {
+        let events = log.take();
+        let at = |event: &str| events.iter().position(|found| found.starts_with(event));
+        if at("enter inner").is_some() {
+            assert!(at("exited inner") < at("exit outer"), "{events:?}");
+        }
+        assert_eq!(at("enter outer").is_some(), at("exit outer").is_some());
+    }));
+}
+
+/// A flaw that only one point shows is found, and the point is told by the panic of the check.
+#[test]
+fn a_flaw_at_one_point_is_found() {
+    let open = AtomicUsize::new(0);
+    let make = || async {
+        open.fetch_add(1, Ordering::SeqCst);
+        pend(1).await;
+        open.fetch_sub(1, Ordering::SeqCst);
+    };
+    let mut leaks = Vec::new();
+    block_on(explore_cancellations(make, |run| {
+        leaks.push((run.polls, open.swap(0, Ordering::SeqCst)));
+    }));
+    assert_eq!(leaks, [(0, 0), (1, 1), (2, 0)]);
+}
+
+/// Explorations on several threads at once do not take each other's exits, nor do they need a spawner.
+#[test]
+fn explorations_in_parallel_do_not_disturb_each_other() {
+    let explore = || {
+        let log = EventLog::new();
+        let make = || async {
+            async_with! { log.manager("a").pending(3) => { pend(3).await } }
+        };
+        let mut runs = Vec::new();
+        block_on(explore_cancellations(make, |run| {
+            runs.push((run.polls, run.reports.len(), log.take()));
+        }));
+        runs
+    };
+    let expected = explore();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(explore)).collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), expected);
+        }
+    });
+}
+
+/// A future that is never done is given up, and says so.
+#[test]
+fn a_future_without_end_is_given_up() {
+    let endless = || async {
+        loop {
+            pend(1).await;
+        }
+    };
+    let explored = std::panic::catch_unwind(|| block_on(explore_cancellations(endless, |_| {})));
+    let message = explored.unwrap_err().downcast::<String>().unwrap();
+    assert_eq!(*message, "the future has not completed after 1000 polls");
+}

@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use crate::detach::{self, Job};
 
+/// How often exits may ask to be polled again before they are taken to be endless.
+const ROUNDS: usize = 100_000;
+
 /// Runs detached exits of this thread, without a runtime and without others knowing.
 pub(super) struct Bench {
     jobs: Rc<RefCell<Vec<Task>>>,
@@ -93,6 +96,7 @@ impl Bench {
     /// Runs what was detached until `done`. Returns whether that was so before patience was over.
     pub(super) async fn until(&self, mut done: impl FnMut() -> bool) -> bool {
         let mut alarm = None;
+        let mut rounds = 0;
         poll_fn(|cx| {
             self.bell.answer(cx.waker());
             if done() {
@@ -103,14 +107,21 @@ impl Bench {
                 return Poll::Ready(true);
             }
             if busy {
+                // Patience is for those who wait.
+                alarm = None;
+                rounds += 1;
                 cx.waker().wake_by_ref();
+                return if rounds < ROUNDS {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(false)
+                };
             }
-            let Some(patience) = self.patience else {
-                return Poll::Pending;
-            };
-            let alarm = alarm.get_or_insert_with(|| Alarm::after(patience, &self.bell));
-            if alarm.is_over() {
-                return Poll::Ready(false);
+            if let Some(patience) = self.patience {
+                let alarm = alarm.get_or_insert_with(|| Alarm::after(patience, &self.bell));
+                if alarm.is_over() {
+                    return Poll::Ready(false);
+                }
             }
             Poll::Pending
         })

@@ -52,7 +52,7 @@ pub struct Explored<T> {
 /// # Panics
 ///
 /// With what the future or `check` panics with; standard error then says after how many polls. Also, when the future has not
-/// completed after 10,000 polls.
+/// completed after 1,000 polls.
 ///
 /// # Cancel safety
 ///
@@ -61,7 +61,7 @@ pub async fn explore_cancellations<F: Future>(
     mut make: impl FnMut() -> F,
     mut check: impl FnMut(Explored<F::Output>),
 ) -> usize {
-    const LIMIT: usize = 10_000;
+    const LIMIT: usize = 1_000;
     for polls in 0..=LIMIT {
         let place = Place(polls);
         let run = async {

@@ -340,6 +340,8 @@ fn short(cause: Cause) -> String {
     }
 }
 
+// Not what somebody who forgot an `impl` looks for.
+#[diagnostic::do_not_recommend]
 impl<E, V, I> AsyncContextManager for Scripted<EventLog, E, V, I>
 where
     E: FromFault,
@@ -376,6 +378,7 @@ where
 macro_rules! scoped {
     ($([$($lifetime:lifetime)?] $log:ty;)*) => {
         $(
+            #[diagnostic::do_not_recommend]
             impl<$($lifetime,)? E, V, I> ScopedAsyncContextManager for Scripted<$log, E, V, I>
             where
                 E: FromFault,
