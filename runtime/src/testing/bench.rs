@@ -283,7 +283,7 @@ impl Drop for Alarm {
 ///
 /// When nobody wakes the future for a minute, or an exit that it detached: it waits for something that does not come.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     struct Unpark(Thread);
     impl Wake for Unpark {

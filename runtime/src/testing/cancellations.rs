@@ -24,8 +24,7 @@ pub struct Explored<T> {
 /// The future is polled when it was woken, as an executor does. Exits that it detaches run here, on any runtime or on
 /// none ([`block_on`](super::block_on)); other tests on other threads are not disturbed.
 ///
-/// The idea is that of the step-wise cancellation tests that every implementation of a protocol in `async` Rust writes by
-/// hand, and of fault injection by enumeration, as in SQLite's out-of-memory tests.
+/// The idea is fault injection by enumeration, as in the out-of-memory tests of `SQLite`.
 ///
 /// ```
 /// use async_with::async_with;

@@ -31,6 +31,8 @@ macro_rules! checks {
 checks! {
     construction_acquires_nothing
     enter_is_lazy
+    exit_releases
+    dropped_body_releases
     enter_does_not_panic
     enter_finishes
     enter_succeeds
@@ -54,11 +56,9 @@ checks! {
     exit_does_not_raise_the_failure
     exit_wakes
     exit_uses_the_latest_waker
-    exit_releases
     exit_releases_before_it_returns
     exit_leaves_nothing_pending
     exit_dropped_half_way_releases
-    dropped_body_releases
     dropped_body_releases_before_outer_exits
     abandon_does_not_panic
     completion_is_not_suppressed
@@ -88,6 +88,8 @@ fn failed() -> Cause {
     Cause::Failed(ErrorType::of::<Fault>())
 }
 
+// So that all checks have one type.
+#[allow(clippy::unused_async)]
 impl<S: Managed> Subject<'_, '_, S> {
     pub(super) async fn run(mut self, check: Check<S>) -> Found {
         // What the manager reports, another check looks at.
@@ -184,7 +186,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn enter_raises_the_open_count(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         let (manager, resource) = self.enter().await?;
         let open = self.open_count()?;
         let _ = self.exit(manager, resource, Cause::Completed).await;
@@ -198,7 +200,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn dropped_enter_releases(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         for polls in 0..POINTS {
             if !self.enter_dropped_after(polls).await? {
                 break;
@@ -260,7 +262,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn failed_enter_releases(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         self.fail().await?;
         if !self.is_released(before).await {
             return wrong(
@@ -417,7 +419,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn exit_releases(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         for cause in self.causes() {
             self.cycle(cause).await?;
             if cause != Cause::Dropped && !self.is_released(before).await {
@@ -431,7 +433,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn exit_releases_before_it_returns(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         self.cycle(Cause::Completed).await?;
         if self.open_count()? > before && self.is_released(before).await {
             return wrong(
@@ -451,7 +453,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn exit_dropped_half_way_releases(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         self.cycle(Cause::Completed).await?;
         if self.forgotten.get() {
             return skipped("exit does not wake its task");
@@ -462,7 +464,7 @@ impl<S: Managed> Subject<'_, '_, S> {
         if let Err(Finding::Wrong(why)) = self.exit_uses_the_latest_waker().await {
             return skipped(why);
         }
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         for polls in 0..POINTS {
             if !self.exit_dropped_after(polls).await? {
                 break;
@@ -492,7 +494,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn dropped_body_releases(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         if !self.given.scoped {
             self.cycle(Cause::Dropped).await?;
             if self.forgotten.get() {
@@ -500,7 +502,7 @@ impl<S: Managed> Subject<'_, '_, S> {
             }
             self.is_released(before).await;
         }
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         let _ = self.abandon().await?;
         if !self.is_released(before).await {
             return wrong(format!(
@@ -516,7 +518,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn dropped_body_releases_before_outer_exits(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         let log = EventLog::new();
         let inside = Cell::new(false);
         let manager = Item(self.make());
@@ -715,7 +717,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn interrupt_releases(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         self.cycle(Cause::Completed).await?;
         if !self.is_released(before).await {
             return skipped("exit releases nothing");
@@ -871,7 +873,7 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 
     async fn many_cycles_release(&mut self) -> Found {
-        let before = self.open_count()?;
+        let before = self.clean().await?;
         self.cycle(Cause::Completed).await?;
         if !self.is_released(before).await {
             return skipped("exit releases nothing");
@@ -923,9 +925,12 @@ impl<'a> ScopedAsyncContextManager for MoveOnWhen<'a> {
     fn interrupt(&self, (): &()) -> impl Future<Output = MovedOn> + use<'a> {
         let inside = self.0;
         // It is polled after each poll of the body.
-        poll_fn(move |_| match inside.get() {
-            true => Poll::Ready(MovedOn(())),
-            false => Poll::Pending,
+        poll_fn(move |_| {
+            if inside.get() {
+                Poll::Ready(MovedOn(()))
+            } else {
+                Poll::Pending
+            }
         })
     }
 }

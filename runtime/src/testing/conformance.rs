@@ -11,12 +11,50 @@ use crate::{AsyncContextManager, ScopedAsyncContextManager};
 /// Checks a manager with what the checks need to know about it.
 ///
 /// `S` stands for a manager of either kind; nobody has to name it. `make` returns a new manager each time. See the
-/// [module](super) for the checks and an example.
+/// [module](super) for the checks.
+///
+/// The idea is that of trio's `check_one_way_stream`, which asks an implementation for all that its protocol demands.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use async_with::prelude::*;
+/// use async_with::testing::{Conformance, block_on};
+/// # use std::convert::Infallible;
+///
+/// /// Holds a lock until its exit, and forgets to release it when the block is dropped.
+/// struct Locked(Arc<Mutex<bool>>);
+///
+/// #[async_context_manager]
+/// impl AsyncContextManager for Locked {
+///     async fn enter(&mut self) -> Result<(), Infallible> {
+///         *self.0.lock().unwrap() = true;
+///         Ok(())
+///     }
+///
+///     async fn exit(self, (): (), cause: Cause) -> Result<(), Infallible> {
+///         if cause != Cause::Dropped {
+///             *self.0.lock().unwrap() = false;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let lock = Arc::new(Mutex::new(false));
+/// let conformance = Conformance::new(|| Locked(lock.clone()))
+///     .open_count(|| usize::from(*lock.lock().unwrap()))
+///     .exclusive();
+/// let report = block_on(conformance.check());
+/// let failed: Vec<_> = report.failed().map(|(check, _)| check).collect();
+/// assert_eq!(failed, ["dropped_body_releases"]);
+/// ```
 #[must_use = "`check` runs the checks"]
 pub struct Conformance<'a, S: Managed> {
     pub(super) make: Box<dyn FnMut() -> S + 'a>,
     pub(super) failing_enter: Option<Box<dyn FnMut() -> S + 'a>>,
     pub(super) open_count: Option<Box<dyn Fn() -> usize + 'a>>,
+    /// How many are open before the checks.
+    pub(super) open_at_first: usize,
     pub(super) guard_count: Option<Box<dyn Fn() -> usize + 'a>>,
     #[allow(clippy::type_complexity)]
     pub(super) usable: Option<Box<dyn FnMut(&mut S::Resource) -> bool + 'a>>,
@@ -68,6 +106,7 @@ impl<'a, S: Managed> Conformance<'a, S> {
             make: Box::new(make),
             failing_enter: None,
             open_count: None,
+            open_at_first: 0,
             guard_count: None,
             usable: None,
             scoped,
@@ -144,6 +183,7 @@ impl<'a, S: Managed> Conformance<'a, S> {
     ///
     /// When it is dropped, the check that runs is given up, and with it what its managers had open.
     pub async fn check(mut self) -> Report {
+        self.open_at_first = self.open_count.as_ref().map_or(0, |count| count());
         let mut checks = Vec::new();
         for (name, check) in checks::all::<S>() {
             let finding = Subject::new(&mut self).run(check).await;
@@ -198,6 +238,16 @@ pub async fn assert_conforms<M: AsyncContextManager>(make: impl FnMut() -> M) {
 }
 
 /// What the checks found out about a manager.
+///
+/// ```
+/// use async_with::testing::{EventLog, block_on, check_manager};
+///
+/// let log = EventLog::new();
+/// let report = block_on(check_manager(|| log.manager("a").fails_in_exit()));
+/// let (check, what) = report.failed().next().unwrap();
+/// assert_eq!(check, "exit_succeeds_when_completed");
+/// assert!(what.starts_with("exit failed after a body that completed"));
+/// ```
 #[must_use = "a report has to be looked at"]
 #[derive(Clone, Debug)]
 pub struct Report {

@@ -77,6 +77,18 @@ impl EventLog {
 }
 
 /// What a [`Scripted`] manager fails with, and panics with as text: the name of the manager.
+///
+/// ```
+/// use async_with::async_with;
+/// use async_with::testing::{EventLog, Fault, block_on};
+///
+/// let log = EventLog::new();
+/// let block = async {
+///     async_with! { log.manager("a").fails_in_enter() => {} }
+///     Ok(())
+/// };
+/// assert_eq!(block_on(block), Err(Fault("a")));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub &'static str);
 
@@ -89,6 +101,19 @@ impl Display for Fault {
 impl Error for Fault {}
 
 /// The parts of a manager that a script can break.
+///
+/// ```
+/// use async_with::testing::{EventLog, Step, block_on};
+/// use async_with::{Verdict, async_with};
+///
+/// let log = EventLog::new();
+/// block_on(async {
+///     async_with! {
+///         log.manager("a").suppresses(Verdict::SuppressPanic), log.scoped("b").panics_in(Step::Exit) => {}
+///     }
+/// });
+/// assert_eq!(log.take(), ["enter a", "enter b", "exit b: completed", "exit a: panicked"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
@@ -113,17 +138,12 @@ pub enum Step {
 /// `inspect a: error`, `abandon a`, and, if asked for, `poll a` and `polled a` around each poll.
 ///
 /// ```
-/// use async_with::testing::{EventLog, Fault, Step, block_on};
+/// use async_with::testing::{EventLog, Fault, block_on};
 /// use async_with::{Verdict, async_with};
 ///
-/// # fn main() {
 /// let log = EventLog::new();
 /// let block = async {
-///     async_with! {
-///         log.manager("a").suppresses(Verdict::Suppress),
-///         log.scoped("b").pending(2).fails_in_exit(),
-///         log.manager("c").panics_in(Step::AroundPoll).suppresses(Verdict::SuppressPanic) => {}
-///     }
+///     async_with! { log.manager("a").suppresses(Verdict::Suppress), log.scoped("b").pending(2).fails_in_exit() => {} }
 ///     Ok::<_, Fault>(())
 /// };
 /// assert_eq!(block_on(block), Ok(()));
@@ -132,14 +152,12 @@ pub enum Step {
 ///     [
 ///         "enter a",
 ///         "enter b",
-///         "enter c",
-///         "exit c: panicked",
 ///         "exit b: completed",
 ///         "exited b",
+///         "inspect a: Fault(\"b\")",
 ///         "exit a: failed Fault"
 ///     ]
 /// );
-/// # }
 /// ```
 pub struct Scripted<L = EventLog, E = Infallible, V = (), I = NoInterrupt> {
     log: L,
@@ -428,6 +446,21 @@ scoped! {
 }
 
 /// The resource of a [`Scripted`] manager.
+///
+/// ```
+/// use async_with::async_with;
+/// use async_with::testing::{EventLog, Fault, block_on};
+///
+/// let log = EventLog::new();
+/// let block = async {
+///     async_with! { log.manager("a") as a => {
+///         a.note();
+///         a.check(a.value > 1)
+///     }}
+/// };
+/// assert_eq!(block_on(block), Err(Fault("a")));
+/// assert_eq!(log.take()[1..], ["use a", "inspect a: Fault(\"a\")", "exit a: failed Fault"]);
+/// ```
 #[derive(Debug)]
 pub struct ScriptedResource {
     /// The name of its manager.
