@@ -208,7 +208,7 @@ fn output(method: &ImplItemFn) -> syn::Result<&Type> {
                 let message = format!(
                     "`{name}` is not async; write `async fn {name}`, or return `impl Future<Output = Result<..>>`"
                 );
-                syn::Error::new_spanned(&method.sig.fn_token, message)
+                syn::Error::new(method.sig.fn_token.span, message)
             })?
         }
     };
