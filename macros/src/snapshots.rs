@@ -444,6 +444,38 @@ fn one() -> TokenStream {
     })
 }
 
+/// The associated types of a manager: those that the signatures write out, and those that an alias hides.
+#[test]
+fn class_style_manager() {
+    let item = parse_quote! {
+        impl AsyncContextManager for Lease {
+            async fn enter(&mut self) -> io::Result<Connection> {
+                self.pool.get().await
+            }
+
+            async fn exit(self, connection: Connection, cause: Cause) -> io::Result<()> {
+                connection.close().await
+            }
+        }
+    };
+    let expansion = crate::sugar::expand(TokenStream::new(), item);
+    let expansion = expansion.to_string().replace(":: async_with", "async_with");
+    expect![[r#"
+        impl AsyncContextManager for Lease {
+            async fn enter(&mut self) -> io::Result<Connection> {
+                self.pool.get().await
+            }
+            async fn exit(self, connection: Connection, cause: Cause) -> io::Result<()> {
+                connection.close().await
+            }
+            type Resource = Connection;
+            type Error = <io::Result<Connection> as async_with::expansion::ResultParts>::Error;
+            type Exit = <io::Result<()> as async_with::expansion::ResultParts>::Value;
+        }
+    "#]]
+    .assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));
+}
+
 /// The expansion of a block, in a function.
 fn block(input: &TokenStream) -> String {
     let expansion = crate::expand::block(quote!(async_with #input));
