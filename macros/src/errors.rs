@@ -41,10 +41,3 @@ pub(crate) fn as_expression(error: &Error) -> TokenStream {
     let errors = error.to_compile_error();
     quote!({ #errors })
 }
-
-/// Stands where generator managers will be expanded.
-pub(crate) fn not_built_yet(function: &syn::ItemFn) -> TokenStream {
-    let message =
-        "`#[async_context_manager]` on a function is not built yet; write it on an `impl`";
-    Error::new(function.sig.fn_token.span, message).to_compile_error()
-}

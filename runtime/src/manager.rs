@@ -4,11 +4,11 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -54,6 +54,12 @@ impl<V, E, F: Future<Output = Exited<V, E>>> Exiting<V, E> for F {
     ) -> Poll<Exited<V, E>> {
         self.poll(cx)
     }
+}
+
+/// Runs an exit outside of a block.
+pub(crate) async fn exit_alone<V, E>(exit: impl Exiting<V, E>) -> Exited<V, E> {
+    let mut exit = pin!(exit);
+    poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await
 }
 
 /// What left the body, as the exits of a stack see it.

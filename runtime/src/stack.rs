@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::detach::{detach_exit, drop_caught};
 use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
-use crate::manager::{Exited, Exiting, Left, Managed, NothingLeft, Payload, Surviving};
+use crate::manager::{Exited, Exiting, Left, Managed, NothingLeft, Payload, Surviving, exit_alone};
 use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Entry as ReportEntry, Incident, Phase, report};
@@ -835,8 +835,7 @@ impl<M: AsyncContextManager> Handle<M> {
             return Ok(());
         };
         let exit = Surviving(manager).exit(resource, Cause::Completed, None, None);
-        let mut exit = pin!(exit);
-        match poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await {
+        match exit_alone(exit).await {
             Exited::Returned(_) => Ok(()),
             Exited::Failed(error) => Err(error),
             Exited::Panicked(payload) => resume_unwind(payload),

@@ -10,7 +10,7 @@ use std::task::Poll;
 use super::bench::caught;
 use super::script::{EventLog, Fault};
 use super::subject::{Finding, Found, Item, Subject, Trouble, skipped, wrong};
-use crate::manager::Managed;
+use crate::manager::{Managed, exit_alone};
 use crate::managers::MovedOn;
 use crate::report::{self, Incident};
 use crate::{Cause, ErrorType, Raised, ScopedAsyncContextManager, Verdict};
@@ -406,14 +406,14 @@ impl<S: Managed> Subject<'_, '_, S> {
 
     async fn exit_wakes(&mut self) -> Found {
         let (manager, resource) = self.enter().await?;
-        let exit = async { manager.exit(resource, Cause::Completed, None, None).await };
+        let exit = exit_alone(manager.exit(resource, Cause::Completed, None, None));
         self.wakes("exit", exit).await?;
         Ok(())
     }
 
     async fn exit_uses_the_latest_waker(&mut self) -> Found {
         let (manager, resource) = self.enter().await?;
-        let exit = async { manager.exit(resource, Cause::Completed, None, None).await };
+        let exit = exit_alone(manager.exit(resource, Cause::Completed, None, None));
         self.uses_the_latest_waker("exit", exit).await?;
         Ok(())
     }

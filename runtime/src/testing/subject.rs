@@ -11,7 +11,7 @@ use std::task::Poll;
 use super::bench::{Bench, Flag, caught, message};
 use super::conformance::Conformance;
 use super::script::Fault;
-use crate::manager::{Exited, Managed};
+use crate::manager::{Exited, Managed, exit_alone};
 use crate::{Cause, ExitVerdict, Raised, ScopedAsyncContextManager, Verdict};
 
 /// Why a check was not passed.
@@ -86,7 +86,7 @@ impl<S: Managed> ScopedAsyncContextManager for Item<S> {
     }
 
     async fn exit(self, resource: S::Resource, cause: Cause) -> Result<(), Trouble> {
-        match self.0.exit(resource, cause, None, None).await {
+        match exit_alone(self.0.exit(resource, cause, None, None)).await {
             Exited::Returned(_) => Ok(()),
             Exited::Failed(error) => Err(Trouble::failed(&error)),
             Exited::Panicked(payload) => resume_unwind(payload),
@@ -211,7 +211,7 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
         resource: S::Resource,
         cause: Cause,
     ) -> Result<Verdict, Trouble> {
-        let exit = async { manager.exit(resource, cause, None, None).await };
+        let exit = exit_alone(manager.exit(resource, cause, None, None));
         match self.finish(exit).await? {
             Exited::Returned(verdict) => Ok(verdict.verdict()),
             Exited::Failed(error) => Err(Trouble::failed(&error)),
@@ -276,7 +276,7 @@ impl<'c, 'a, S: Managed> Subject<'c, 'a, S> {
     /// Drops an exit after so many polls. Returns whether it was still pending.
     pub(super) async fn exit_dropped_after(&mut self, polls: usize) -> Result<bool, Finding> {
         let (manager, resource) = self.enter().await?;
-        let exit = || manager.exit(resource, Cause::Completed, None, None);
+        let exit = || exit_alone(manager.exit(resource, Cause::Completed, None, None));
         let mut exit = self.bench.hold(self.bench.within(exit));
         match self.polled(exit.as_mut(), polls).await {
             Ok(polled) => Ok(polled.is_pending()),
