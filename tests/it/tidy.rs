@@ -1,8 +1,11 @@
 //! What keeps the repository in order.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use expect_test::expect_file;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -23,6 +26,8 @@ const RULES: &[(&str, &[u32])] = &[
     ("SUP", &[1, 2, 3, 4]),
     ("PAN", &[1, 2, 3]),
     ("CAN", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    ("STK", &[0, 1, 2, 3, 4, 5]),
+    ("GEN", &[1, 2, 3, 4, 5, 6]),
     ("ATT", &[1, 2, 3]),
     ("TYP", &[1, 2, 3]),
 ];
@@ -40,26 +45,136 @@ fn words(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-#[test]
-fn every_rule_has_a_test_that_names_it() {
-    let mut named = String::new();
-    for entry in fs::read_dir(root().join("tests/it")).expect("the directory of this file") {
-        let path = entry.expect("a directory entry").path();
-        if path.ends_with("tidy.rs") {
+/// The Rust files below a directory, in order.
+fn sources(directory: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).expect("a directory of the repository") {
+            let path = entry.expect("a directory entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What looks like the id of a rule.
+fn rules_in(text: &str) -> impl Iterator<Item = String> {
+    words(text).into_iter().filter_map(|word| {
+        let (group, number) = word.split_once('-')?;
+        let is_group = group.len() == 3 && group.chars().all(|c| c.is_ascii_uppercase());
+        let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+        (is_group && is_number && group != "UTF").then(|| word.to_owned())
+    })
+}
+
+/// The tests below a directory, with the rules that their doc comments name.
+fn tests_of(directory: &str) -> Vec<(String, BTreeSet<String>)> {
+    let mut tests = Vec::new();
+    for path in sources(directory) {
+        if path.ends_with("it/tidy.rs") {
             continue;
         }
-        let text = fs::read_to_string(path).expect("a source file");
-        // The doc comments of tests.
-        let lines = text
-            .lines()
-            .filter(|line| line.trim_start().starts_with("///"));
-        named.extend(lines.flat_map(|line| [line, "\n"]));
+        let text = fs::read_to_string(&path).expect("a source file");
+        let module = path
+            .strip_prefix(root().join("tests"))
+            .expect("below the tests")
+            .with_extension("");
+        let module = module.display().to_string().replace('/', "::");
+        let module = module.trim_start_matches("it::");
+        let mut rules = BTreeSet::new();
+        for line in text.lines().map(str::trim_start) {
+            if let Some(doc) = line.strip_prefix("///") {
+                rules.extend(rules_in(doc));
+            } else if let Some((_, name)) = line.split_once("fn ") {
+                let name: String = name
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                let named = std::mem::take(&mut rules);
+                if !named.is_empty() {
+                    tests.push((format!("{module}::{name}"), named));
+                }
+            } else if !line.starts_with('#') && !line.starts_with("//") {
+                let named = std::mem::take(&mut rules);
+                if !named.is_empty() {
+                    tests.push((module.to_owned(), named));
+                }
+            }
+        }
     }
-    let named = words(&named);
-    let missing: Vec<_> = rules()
-        .filter(|rule| !named.contains(rule.as_str()))
+    tests
+}
+
+/// Which rule is proved by which test, and said on which page. `UPDATE_EXPECT=1` writes it anew.
+#[test]
+fn every_rule_has_a_test_and_every_test_a_rule_that_exists() {
+    let tests: Vec<_> = [
+        "tests/it",
+        "tests/process",
+        "tests/no_runtime",
+        "tests/tracing",
+    ]
+    .into_iter()
+    .flat_map(tests_of)
+    .collect();
+    let known: BTreeSet<String> = rules().collect();
+    let unknown: Vec<_> = tests
+        .iter()
+        .filter(|(_, rules)| !rules.is_subset(&known))
         .collect();
-    assert_eq!(missing, Vec::<String>::new());
+    assert!(unknown.is_empty(), "unknown rules: {unknown:?}");
+
+    let mut pages = vec![("DESIGN.md".to_owned(), read("DESIGN.md"))];
+    pages.push(("README.md".to_owned(), read("README.md")));
+    for path in sources("runtime/src") {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let docs = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("//"));
+        let name = path.strip_prefix(root().join("runtime/src"));
+        let name = name.expect("below the sources").display().to_string();
+        pages.push((name, docs.flat_map(|line| [line, "\n"]).collect()));
+    }
+    let mut table = String::from(
+        "# Rules, their tests, and where they are documented\n\n\
+         Generated: `UPDATE_EXPECT=1 cargo test -p async-with-tests --test it tidy`. The rules themselves are in \
+         `DESIGN.md`; sources are below `runtime/src`, tests below `tests/it`.\n\n\
+         | rule | tests | documentation |\n| --- | --- | --- |\n",
+    );
+    let mut missing = Vec::new();
+    for rule in rules() {
+        let proved: Vec<_> = tests
+            .iter()
+            .filter(|(_, rules)| rules.contains(&rule))
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let said: Vec<_> = pages
+            .iter()
+            .filter(|(_, text)| words(text).contains(rule.as_str()))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if proved.is_empty() || said.is_empty() {
+            missing.push(rule.clone());
+        }
+        let _ = writeln!(
+            table,
+            "| {rule} | {} | {} |",
+            proved.join(", "),
+            said.join(", ")
+        );
+    }
+    expect_file!["../TRACEABILITY.md"].assert_eq(&table);
+    assert_eq!(
+        missing,
+        Vec::<String>::new(),
+        "without test or documentation"
+    );
 }
 
 #[test]
