@@ -1,0 +1,192 @@
+//! Runs programs through the library without generated code: one generic block, and recursion over the program.
+//!
+//! Control flow is data here ([`Left`]); that the macro leaves jumps and `return` in the body what they are is for the
+//! [printed](crate::rust) programs to show.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+
+use async_with::{Outcome, Raised, Verdict, async_with};
+
+use crate::program::{Id, Kind, Manager, Program, Stmt, Tail, Way, With, label};
+use crate::run::{Boom, Run, panic_with};
+
+/// Runs the program's body.
+///
+/// # Errors
+///
+/// What the program raises.
+pub async fn interpret(run: &Run, program: &Program) -> Result<u32, Boom> {
+    match stmts(run, &program.body).await? {
+        Left::Return(value) => Ok(value),
+        _ => Ok(0),
+    }
+}
+
+/// How a part of the program ended, when no error left it through `?`.
+enum Left {
+    Falls(Value),
+    Skipped,
+    Break(Id, Id),
+    Continue(Id),
+    Return(Id),
+}
+
+enum Value {
+    Unit,
+    Number(Id),
+    Result(Result<Id, Boom>),
+}
+
+const NEXT: Left = Left::Falls(Value::Unit);
+
+/// The tail of a body counts as a failure when it is an `Err` (rule FLO-4).
+impl Outcome for Left {
+    fn is_failure(&self) -> bool {
+        matches!(self, Left::Falls(Value::Result(Err(_))))
+    }
+
+    fn raised(&mut self) -> Option<Raised<'_>> {
+        match self {
+            Left::Falls(Value::Result(Err(boom))) => Some(Raised::from_debug(boom)),
+            _ => None,
+        }
+    }
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Left, Boom>> + 'a>>;
+
+fn stmts<'a>(run: &'a Run, stmts: &'a [Stmt]) -> Running<'a> {
+    Box::pin(async move {
+        for next in stmts {
+            match stmt(run, next).await? {
+                Left::Falls(_) => {}
+                left => return Ok(left),
+            }
+        }
+        Ok(NEXT)
+    })
+}
+
+async fn stmt(run: &Run, stmt: &Stmt) -> Result<Left, Boom> {
+    match stmt {
+        Stmt::Log(id) => run.log(label("log", *id)),
+        Stmt::Pend(times) => run.pend(*times).await,
+        Stmt::Leave { id, on, way } => {
+            if on.is_none_or(|nth| run.is_time(*id, nth)) {
+                return leave(*id, *way);
+            }
+        }
+        Stmt::Loop { id, times, body } => {
+            for _ in 0..*times {
+                match stmts(run, body).await? {
+                    Left::Falls(_) => {}
+                    Left::Continue(target) if target == *id => {}
+                    Left::Break(target, _) if target == *id => break,
+                    left => return Ok(left),
+                }
+            }
+        }
+        Stmt::Labeled { id, body } => match stmts(run, body).await? {
+            Left::Falls(_) => run.value(*id, id),
+            Left::Break(target, value) if target == *id => run.value(*id, value),
+            left => return Ok(left),
+        },
+        Stmt::With(block) => return with(run, block).await,
+        Stmt::Call { id, items, body } => match block(run, items, body, Tail::Ok, *id).await? {
+            Left::Return(value) => run.value(*id, value),
+            _ => run.value(*id, id),
+        },
+    }
+    Ok(NEXT)
+}
+
+fn leave(id: Id, way: Way) -> Result<Left, Boom> {
+    match way {
+        Way::Break(target) => Ok(Left::Break(target, id)),
+        Way::Continue(target) => Ok(Left::Continue(target)),
+        Way::Return => Ok(Left::Return(id)),
+        Way::ReturnErr => Err(Boom(label("return", id))),
+        Way::Raise => Err(Boom(label("raise", id))),
+        Way::Panic => panic_with(label("panic", id)),
+    }
+}
+
+async fn with(run: &Run, with: &With) -> Result<Left, Boom> {
+    let With {
+        id,
+        items,
+        body,
+        tail,
+        ..
+    } = with;
+    let value = match block(run, items, body, *tail, *id).await? {
+        Left::Falls(value) => value,
+        Left::Skipped => {
+            if with.has_else() {
+                run.log(label("else", *id));
+            }
+            match tail {
+                Tail::Unit => Value::Unit,
+                Tail::Number => Value::Number(0),
+                Tail::Ok | Tail::Err | Tail::ErrRaised => Value::Result(Ok(0)),
+            }
+        }
+        left => return Ok(left),
+    };
+    match value {
+        Value::Unit => {}
+        Value::Number(value) => run.value(*id, value),
+        Value::Result(result) if *tail == Tail::ErrRaised => run.value(*id, Ok::<_, Boom>(result?)),
+        Value::Result(result) => run.value(*id, result),
+    }
+    Ok(NEXT)
+}
+
+/// A block for each item, one in the other (rule ORD-3).
+fn block<'a>(
+    run: &'a Run,
+    items: &'a [Manager],
+    body: &'a [Stmt],
+    tail: Tail,
+    id: Id,
+) -> Running<'a> {
+    Box::pin(async move {
+        let Some((plan, rest)) = items.split_first() else {
+            return Ok(match stmts(run, body).await? {
+                Left::Falls(_) => Left::Falls(match tail {
+                    Tail::Unit => Value::Unit,
+                    Tail::Number => Value::Number(id),
+                    Tail::Ok => Value::Result(Ok(id)),
+                    Tail::Err | Tail::ErrRaised => Value::Result(Err(Boom(label("tail", id)))),
+                }),
+                left => left,
+            });
+        };
+        // The one generic block, for each type of manager.
+        macro_rules! one {
+            ($($make:tt)*) => {
+                Ok(async_with! { run.try_make(plan.clone())?.$($make)* => {
+                    block(run, rest, body, tail, id).await?
+                } else {
+                    Left::Skipped
+                }})
+            };
+        }
+        match (plan.kind, plan.verdict, plan.interrupts) {
+            (Kind::Surviving, None, None) if plan.can_fail() => one!(surviving::<(), Boom>()),
+            (Kind::Surviving, None, None) => one!(surviving::<(), Infallible>()),
+            (Kind::Surviving, Some(_), None) => one!(surviving::<Verdict, Boom>()),
+            (Kind::Surviving, None, Some(_)) => one!(surviving::<(), Boom>().interrupting()),
+            (Kind::Surviving, Some(_), Some(_)) => {
+                one!(surviving::<Verdict, Boom>().interrupting())
+            }
+            (Kind::Scoped, None, None) if plan.can_fail() => one!(scoped::<(), Boom>()),
+            (Kind::Scoped, None, None) => one!(scoped::<(), Infallible>()),
+            (Kind::Scoped, Some(_), None) => one!(scoped::<Verdict, Boom>()),
+            (Kind::Scoped, None, Some(_)) => one!(scoped::<(), Boom>().interrupting()),
+            (Kind::Scoped, Some(_), Some(_)) => one!(scoped::<Verdict, Boom>().interrupting()),
+        }
+    })
+}

@@ -1,0 +1,285 @@
+//! Random programs: nested blocks, control flow out of them, managers that fail.
+//!
+//! Every statement and every manager has a number, by which it appears in the log and as the label of its errors and
+//! panics.
+//!
+//! Node kinds to come: an exit stack is one more [`Stmt`] (beside [`With`]; its entries are [`Manager`]s, and rule STK-1
+//! says that it means what nesting them means), a generator one more [`Kind`] of manager (rules GEN-1 to GEN-3).
+
+use async_with::Verdict;
+
+/// The number of a statement or manager.
+pub type Id = u32;
+
+/// One program: the body of an async function that returns `Result<u32, Boom>`, and what becomes of its future.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The function's body, which ends with `Ok(0)`.
+    pub body: Vec<Stmt>,
+    /// What becomes of the future.
+    pub end: End,
+}
+
+/// What becomes of a program's future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is polled until it is ready.
+    Run,
+    /// It is dropped after so many polls, if it is not ready by then.
+    Drop(u32),
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stmt {
+    /// Writes to the log.
+    Log(Id),
+    /// Is pending for so many polls.
+    Pend(u8),
+    /// Leaves what encloses it: every time, or the n-th time that it is reached.
+    Leave {
+        /// Its number, which is also the value that it leaves with.
+        id: Id,
+        /// Which time, counted from one.
+        on: Option<u8>,
+        /// How.
+        way: Way,
+    },
+    /// A labeled `for` loop.
+    Loop {
+        /// Its number and label.
+        id: Id,
+        /// How many times it goes around.
+        times: u8,
+        /// What is repeated.
+        body: Vec<Stmt>,
+    },
+    /// A labeled block with a value, which is logged.
+    Labeled {
+        /// Its number, label, and value when it is not left by `break`.
+        id: Id,
+        /// What is in it.
+        body: Vec<Stmt>,
+    },
+    /// An `async_with!` block.
+    With(With),
+    /// A call of another function, whose error is raised and whose value is logged. When there are managers, they are
+    /// those of its attribute; none of them may suppress.
+    Call {
+        /// Its number, and its value when it does not return earlier.
+        id: Id,
+        /// The managers of the attribute.
+        items: Vec<Manager>,
+        /// The function's body.
+        body: Vec<Stmt>,
+    },
+}
+
+/// A way to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `break` out of the loop or labeled block with this number.
+    Break(Id),
+    /// `continue` with the loop of this number.
+    Continue(Id),
+    /// `return Ok(..)`
+    Return,
+    /// `return Err(..)`
+    ReturnErr,
+    /// `Err(..)?`
+    Raise,
+    /// `panic!`
+    Panic,
+}
+
+/// An `async_with!` block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct With {
+    /// Its number, and the value of its tail.
+    pub id: Id,
+    /// Its managers, one or more.
+    pub items: Vec<Manager>,
+    /// Its body.
+    pub body: Vec<Stmt>,
+    /// The body's last expression.
+    pub tail: Tail,
+    /// Whether it has an `else` where it needs none, being `()`-typed.
+    pub otherwise: bool,
+}
+
+impl With {
+    /// Whether it has an `else`: where no manager can suppress, it never has (rule SUP-3).
+    #[must_use]
+    pub fn has_else(&self) -> bool {
+        let can_suppress = self.items.iter().any(|item| item.verdict.is_some());
+        can_suppress && (self.otherwise || self.tail != Tail::Unit)
+    }
+}
+
+/// The last expression of a block's body. Every value but `()` is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// Nothing, and the block is `()`.
+    Unit,
+    /// A number.
+    Number,
+    /// `Ok(..)`
+    Ok,
+    /// `Err(..)`, which is a failure when it leaves the body, and a value afterwards (rule FLO-4).
+    Err,
+    /// `Err(..)`, and a `?` after the block.
+    ErrRaised,
+}
+
+/// What a manager does at each step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manager {
+    /// Its number.
+    pub id: Id,
+    /// Which trait it implements.
+    pub kind: Kind,
+    /// What its expression does.
+    pub make: Act,
+    /// What its enter does at the end.
+    pub enter: Act,
+    /// How often its enter is pending.
+    pub enter_pends: u8,
+    /// What its exit does at the end.
+    pub exit: Act,
+    /// How often its exit is pending.
+    pub exit_pends: u8,
+    /// Whether its inspect panics.
+    pub inspect_panics: bool,
+    /// What its exit decides, if its type lets it decide (rule SUP-1).
+    pub verdict: Option<Verdict>,
+    /// Interrupts its body at the end of this poll of the whole program, or of a later one, when its body is pending.
+    pub interrupts: Option<u32>,
+}
+
+/// Which of the traits a manager implements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `AsyncContextManager`
+    Surviving,
+    /// `ScopedAsyncContextManager`
+    Scoped,
+}
+
+/// How a step of a manager ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// As it should.
+    Succeed,
+    /// With an error.
+    Fail,
+    /// With a panic.
+    Panic,
+}
+
+/// Builds managers as the printed programs do.
+#[allow(
+    missing_docs,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use
+)]
+impl Manager {
+    pub fn new(id: Id) -> Self {
+        Self {
+            id,
+            kind: Kind::Surviving,
+            make: Act::Succeed,
+            enter: Act::Succeed,
+            enter_pends: 0,
+            exit: Act::Succeed,
+            exit_pends: 0,
+            inspect_panics: false,
+            verdict: None,
+            interrupts: None,
+        }
+    }
+
+    pub fn make(self, make: Act) -> Self {
+        Self { make, ..self }
+    }
+
+    pub fn enter(self, enter: Act) -> Self {
+        Self { enter, ..self }
+    }
+
+    pub fn enter_pends(self, enter_pends: u8) -> Self {
+        Self {
+            enter_pends,
+            ..self
+        }
+    }
+
+    pub fn exit(self, exit: Act) -> Self {
+        Self { exit, ..self }
+    }
+
+    pub fn exit_pends(self, exit_pends: u8) -> Self {
+        Self { exit_pends, ..self }
+    }
+
+    pub fn inspect_panics(self) -> Self {
+        Self {
+            inspect_panics: true,
+            ..self
+        }
+    }
+
+    pub fn verdict(self, verdict: Verdict) -> Self {
+        Self {
+            verdict: Some(verdict),
+            ..self
+        }
+    }
+
+    pub fn interrupts(self, poll: u32) -> Self {
+        Self {
+            interrupts: Some(poll),
+            ..self
+        }
+    }
+
+    /// Whether it has an error to raise.
+    pub fn can_fail(&self) -> bool {
+        self.enter == Act::Fail || self.exit == Act::Fail || self.interrupts.is_some()
+    }
+}
+
+/// The label of what goes wrong in a step of the numbered manager or statement.
+#[must_use]
+pub fn label(step: &str, id: Id) -> String {
+    format!("{step} {id}")
+}
+
+impl Program {
+    /// Whether every jump has its target, and every block what its type asks for.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        are_valid(&self.body, &mut Vec::new())
+    }
+}
+
+/// `targets` are the numbers of the enclosing loops and labeled blocks, and whether each is a loop.
+fn are_valid(stmts: &[Stmt], targets: &mut Vec<(Id, bool)>) -> bool {
+    stmts.iter().all(|stmt| match stmt {
+        Stmt::Log(_) | Stmt::Pend(_) => true,
+        Stmt::Leave { way, .. } => match way {
+            Way::Break(target) => targets.iter().any(|(id, _)| id == target),
+            Way::Continue(target) => targets.contains(&(*target, true)),
+            Way::Return | Way::ReturnErr | Way::Raise | Way::Panic => true,
+        },
+        Stmt::Loop { id, body, .. } | Stmt::Labeled { id, body } => {
+            targets.push((*id, matches!(stmt, Stmt::Loop { .. })));
+            let valid = are_valid(body, targets);
+            targets.pop();
+            valid
+        }
+        Stmt::With(with) => !with.items.is_empty() && are_valid(&with.body, targets),
+        Stmt::Call { items, body, .. } => {
+            items.iter().all(|item| item.verdict.is_none()) && are_valid(body, &mut Vec::new())
+        }
+    })
+}

@@ -1,0 +1,394 @@
+//! What a program runs with: the log, the managers, and the driver that polls by hand.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt::{self, Debug, Formatter};
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use async_with::report::{Entry, collect};
+use async_with::{
+    AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager, drain,
+};
+use async_with_tests::{Log, pend, short};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::program::{Act, End, Id, Manager, label};
+
+/// What statements and managers fail with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Boom(pub String);
+
+/// Shows the label alone.
+impl Debug for Boom {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The error of a manager: [`Boom`], or [`Infallible`] when it has none to raise.
+pub trait FromBoom: Debug + Send + 'static {
+    /// The error, where it can be.
+    fn from_boom(boom: Boom) -> Self;
+}
+
+impl FromBoom for Boom {
+    fn from_boom(boom: Boom) -> Self {
+        boom
+    }
+}
+
+impl FromBoom for Infallible {
+    fn from_boom(_: Boom) -> Self {
+        unreachable!("a manager that cannot fail is not told to")
+    }
+}
+
+/// One run of a program.
+#[derive(Clone, Default)]
+pub struct Run(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    log: Log,
+    /// The number of the poll that is going on.
+    clock: AtomicU32,
+    reached: Mutex<HashMap<Id, u8>>,
+}
+
+impl Run {
+    /// Writes an event.
+    pub fn log(&self, event: impl Into<String>) {
+        self.0.log.write(event);
+    }
+
+    /// Writes the value of a statement.
+    pub fn value(&self, id: Id, value: impl Debug) {
+        self.log(format!("value {id}: {value:?}"));
+    }
+
+    /// Whether the statement is reached for the n-th time.
+    #[must_use]
+    pub fn is_time(&self, id: Id, nth: u8) -> bool {
+        let mut reached = self
+            .0
+            .reached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let reached = reached.entry(id).or_default();
+        *reached += 1;
+        *reached == nth
+    }
+
+    /// Is pending for as many polls.
+    pub async fn pend(&self, times: u8) {
+        pend(times.into()).await;
+    }
+
+    /// The expression of an item. It panics when its plan says so.
+    #[must_use]
+    pub fn make(&self, plan: Manager) -> Made<'_> {
+        self.log(label("make", plan.id));
+        if plan.make == Act::Panic {
+            panic_with(label("make", plan.id));
+        }
+        Made { plan, run: self }
+    }
+
+    /// The expression of an item that fails.
+    ///
+    /// # Errors
+    ///
+    /// When its plan says so.
+    pub fn try_make(&self, plan: Manager) -> Result<Made<'_>, Boom> {
+        let made = self.make(plan);
+        match made.plan.make {
+            Act::Fail => Err(Boom(label("make", made.plan.id))),
+            Act::Succeed | Act::Panic => Ok(made),
+        }
+    }
+
+    async fn enter(&self, plan: &Manager) -> Result<Entered, Boom> {
+        self.log(label("enter", plan.id));
+        self.pend(plan.enter_pends).await;
+        act(plan.enter, "enter", plan.id)?;
+        self.log(label("entered", plan.id));
+        Ok(Entered(plan.id))
+    }
+
+    async fn exit(&self, plan: &Manager, cause: Cause) -> Result<(), Boom> {
+        self.log(format!("exit {}: {}", plan.id, short(cause)));
+        self.pend(plan.exit_pends).await;
+        self.log(label("exited", plan.id));
+        act(plan.exit, "exit", plan.id)
+    }
+
+    fn inspect(&self, plan: &Manager, raised: &Raised<'_>) {
+        self.log(format!("inspect {}: {raised:?}", plan.id));
+        if plan.inspect_panics {
+            panic_with(label("inspect", plan.id));
+        }
+    }
+
+    fn interrupt<E: FromBoom>(&self, plan: &Manager) -> impl Future<Output = E> + Send + use<E> {
+        let (shared, id) = (Arc::clone(&self.0), plan.id);
+        let at = plan.interrupts.unwrap_or(u32::MAX);
+        poll_fn(move |_| {
+            if shared.clock.load(Ordering::Relaxed) < at {
+                return Poll::Pending;
+            }
+            Poll::Ready(E::from_boom(Boom(label("interrupt", id))))
+        })
+    }
+}
+
+/// Panics without the panic hook, which would print.
+pub fn panic_with(label: String) -> ! {
+    resume_unwind(Box::new(label))
+}
+
+fn act(act: Act, step: &str, id: Id) -> Result<(), Boom> {
+    match act {
+        Act::Succeed => Ok(()),
+        Act::Fail => Err(Boom(label(step, id))),
+        Act::Panic => panic_with(label(step, id)),
+    }
+}
+
+/// A plan, to be made into a manager.
+pub struct Made<'a> {
+    plan: Manager,
+    run: &'a Run,
+}
+
+impl<'a> Made<'a> {
+    /// A manager whose exit survives cancellation.
+    #[must_use]
+    pub fn surviving<V, E>(self) -> Surviving<V, E> {
+        Surviving {
+            plan: self.plan,
+            run: self.run.clone(),
+            types: PhantomData,
+        }
+    }
+
+    /// A manager that borrows.
+    #[must_use]
+    pub fn scoped<V, E>(self) -> Scoped<'a, V, E> {
+        Scoped {
+            plan: self.plan,
+            run: self.run,
+            types: PhantomData,
+        }
+    }
+}
+
+/// The resource of all managers.
+pub struct Entered(pub Id);
+
+/// A manager whose exit survives cancellation.
+pub struct Surviving<V = (), E = Boom> {
+    plan: Manager,
+    run: Run,
+    types: PhantomData<fn() -> (V, E)>,
+}
+
+impl<V, E> Surviving<V, E> {
+    /// The same, but it interrupts: a type of its own, because most blocks have no such manager.
+    #[must_use]
+    pub fn interrupting(self) -> Interrupting<Self> {
+        Interrupting(self)
+    }
+}
+
+impl<V: ExitVerdict, E: FromBoom> AsyncContextManager for Surviving<V, E> {
+    type Resource = Entered;
+    type Error = E;
+    type Exit = V;
+
+    async fn enter(&mut self) -> Result<Entered, E> {
+        self.run.enter(&self.plan).await.map_err(E::from_boom)
+    }
+
+    async fn exit(self, _: Entered, cause: Cause) -> Result<V, E> {
+        let exited = self.run.exit(&self.plan, cause).await;
+        exited.map_err(E::from_boom)?;
+        Ok(V::from_verdict(self.plan.verdict.unwrap_or_default()))
+    }
+
+    fn inspect(&mut self, _: &mut Entered, raised: Raised<'_>) {
+        self.run.inspect(&self.plan, &raised);
+    }
+}
+
+/// A manager that borrows.
+pub struct Scoped<'a, V = (), E = Boom> {
+    plan: Manager,
+    run: &'a Run,
+    types: PhantomData<fn() -> (V, E)>,
+}
+
+impl<V, E> Scoped<'_, V, E> {
+    /// The same, but it interrupts.
+    #[must_use]
+    pub fn interrupting(self) -> Interrupting<Self> {
+        Interrupting(self)
+    }
+}
+
+impl<V: ExitVerdict, E: FromBoom> ScopedAsyncContextManager for Scoped<'_, V, E> {
+    type Resource = Entered;
+    type Error = E;
+    type Exit = V;
+
+    async fn enter(&mut self) -> Result<Entered, E> {
+        self.run.enter(&self.plan).await.map_err(E::from_boom)
+    }
+
+    async fn exit(self, _: Entered, cause: Cause) -> Result<V, E> {
+        let exited = self.run.exit(&self.plan, cause).await;
+        exited.map_err(E::from_boom)?;
+        Ok(V::from_verdict(self.plan.verdict.unwrap_or_default()))
+    }
+
+    fn inspect(&mut self, _: &mut Entered, raised: Raised<'_>) {
+        self.run.inspect(&self.plan, &raised);
+    }
+
+    fn abandon(self, _: Entered) {
+        self.run.log(label("abandon", self.plan.id));
+    }
+}
+
+/// A manager that interrupts its body.
+pub struct Interrupting<M>(M);
+
+impl<V: ExitVerdict, E: FromBoom> AsyncContextManager for Interrupting<Surviving<V, E>> {
+    type Resource = Entered;
+    type Error = E;
+    type Exit = V;
+
+    async fn enter(&mut self) -> Result<Entered, E> {
+        self.0.enter().await
+    }
+
+    async fn exit(self, entered: Entered, cause: Cause) -> Result<V, E> {
+        self.0.exit(entered, cause).await
+    }
+
+    fn inspect(&mut self, entered: &mut Entered, raised: Raised<'_>) {
+        self.0.inspect(entered, raised);
+    }
+
+    fn interrupt(&self, _: &Entered) -> impl Future<Output = E> + Send + use<V, E> {
+        self.0.run.interrupt(&self.0.plan)
+    }
+}
+
+impl<'a, V: ExitVerdict, E: FromBoom> ScopedAsyncContextManager for Interrupting<Scoped<'a, V, E>> {
+    type Resource = Entered;
+    type Error = E;
+    type Exit = V;
+
+    async fn enter(&mut self) -> Result<Entered, E> {
+        self.0.enter().await
+    }
+
+    async fn exit(self, entered: Entered, cause: Cause) -> Result<V, E> {
+        self.0.exit(entered, cause).await
+    }
+
+    fn inspect(&mut self, entered: &mut Entered, raised: Raised<'_>) {
+        self.0.inspect(entered, raised);
+    }
+
+    fn interrupt(&self, _: &Entered) -> impl Future<Output = E> + use<'a, V, E> {
+        self.0.run.interrupt(&self.0.plan)
+    }
+
+    fn abandon(self, entered: Entered) {
+        self.0.abandon(entered);
+    }
+}
+
+/// Where programs run: a runtime for what is detached, on this thread.
+pub struct Driver(Runtime);
+
+impl Driver {
+    /// # Panics
+    ///
+    /// When the runtime cannot be made.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let runtime = Builder::new_current_thread().build();
+        Self(runtime.expect("a runtime of this thread needs no resources"))
+    }
+
+    /// Polls the program by hand up to its end, waits for what it left behind, and returns the lines that it wrote.
+    pub fn observe<'a, F>(
+        &self,
+        run: &'a Run,
+        end: End,
+        program: impl FnOnce(&'a Run) -> F,
+    ) -> Vec<String>
+    where
+        F: Future<Output = Result<u32, Boom>>,
+    {
+        let program = program(run);
+        let whole = async {
+            let outcome = drive(run, end, program);
+            drain().await;
+            outcome
+        };
+        let (outcome, entries) = self.0.block_on(collect(whole));
+        let mut lines = run.0.log.take();
+        lines.push(format!("outcome: {outcome}"));
+        lines.extend(entries.iter().map(reported));
+        lines
+    }
+}
+
+/// Far more polls than any program has.
+const STUCK: u32 = 100_000;
+
+fn drive(run: &Run, end: End, program: impl Future<Output = Result<u32, Boom>>) -> String {
+    let mut program = Box::pin(program);
+    let mut context = Context::from_waker(Waker::noop());
+    for clock in 1..STUCK {
+        run.0.clock.store(clock, Ordering::Relaxed);
+        let mut poll = || -> Poll<_> { Pin::as_mut(&mut program).poll(&mut context) };
+        match catch_unwind(AssertUnwindSafe(&mut poll)) {
+            Ok(Poll::Ready(result)) => return format!("{result:?}"),
+            Ok(Poll::Pending) if end == End::Drop(clock) => return "dropped".to_owned(),
+            Ok(Poll::Pending) => {}
+            Err(payload) => return format!("panic {}", message(&*payload)),
+        }
+    }
+    "stuck".to_owned()
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let literal = payload
+        .downcast_ref::<&str>()
+        .map(|&message| message.to_owned());
+    literal
+        .or_else(|| payload.downcast_ref().cloned())
+        .unwrap_or_default()
+}
+
+fn reported(entry: &Entry) -> String {
+    let Entry {
+        phase,
+        cause,
+        incident,
+        ..
+    } = entry;
+    format!("report: {phase} ({}) {incident}", short(*cause))
+}
