@@ -178,28 +178,25 @@ impl Oracle {
             .push(format!("report: {phase} ({}) {incident}", cause.name()));
     }
 
-    /// The end of a poll. Returns whether the future is dropped.
+    /// The end of a poll: what is pending goes on in the next one, or it does not.
     fn suspend(&mut self) -> Result<(), Stopped> {
-        let clock = self.clock;
+        let (clock, before) = (self.clock, self.cancelled_to);
         let fires = |at: &Option<u32>| at.is_some_and(|at| at <= clock);
         // The outermost one raises, also when an inner one was first.
-        self.cancelled_to = self.open.iter().position(fires).or(self.cancelled_to);
+        self.cancelled_to = self.open.iter().position(fires).or(before);
         if self.end == End::Drop(clock) {
             return Err(Stopped::Dropped);
         }
         self.clock += 1;
-        Ok(())
+        if self.cancelled_to == before {
+            Ok(())
+        } else {
+            Err(Stopped::Cancelled)
+        }
     }
 
-    /// Suspends where an interruption ends it.
     fn pend(&mut self, times: u8) -> Result<(), Stopped> {
-        for _ in 0..times {
-            self.suspend()?;
-            if self.cancelled_to.is_some() {
-                return Err(Stopped::Cancelled);
-            }
-        }
-        Ok(())
+        (0..times).try_for_each(|_| self.suspend())
     }
 
     fn stmts(&mut self, stmts: &[Stmt]) -> Flow {
@@ -340,6 +337,8 @@ impl Oracle {
             }
             _ => Cause::Completed,
         };
+        // A panic goes on in place of the interruption (rule CAN-6).
+        let interrupted = interrupted && cause == Cause::Cancelled;
         let mut pending = Pending {
             flow,
             interruption: interrupted.then(|| label("interrupt", manager.id)),
@@ -351,13 +350,11 @@ impl Oracle {
                 cause = Cause::Panicked;
             }
         }
-        if cause == Cause::Panicked
-            && let Some(error) = pending.interruption.take()
-        {
-            self.report("interrupt", cause, &format!("failed: {error}"));
-        }
         let exited = self.exit(manager, cause, &pending);
-        let cancelled = self.cancelled_to.is_some_and(|target| target < depth);
+        let mut cancelled = self.cancelled_to.is_some_and(|target| target < depth);
+        if self.dialect == Dialect::Python {
+            cancelled &= matches!(pending.flow, Flow::Cancelled);
+        }
         self.conclude(manager, cause, pending, exited, cancelled)
     }
 
@@ -385,12 +382,16 @@ impl Oracle {
     fn exit(&mut self, manager: &Manager, cause: Cause, pending: &Pending) -> Exited {
         self.write_exit(manager, cause);
         for _ in 0..manager.exit_pends {
-            if let Err(Stopped::Dropped) = self.suspend() {
-                self.drop_in_exit(manager, cause, pending);
-                return Exited::Dropped;
-            }
-            if self.dialect == Dialect::Python && self.cancelled_to.is_some() {
-                return Exited::Interrupted;
+            match self.suspend() {
+                Err(Stopped::Dropped) => {
+                    self.drop_in_exit(manager, cause, pending);
+                    return Exited::Dropped;
+                }
+                Err(Stopped::Cancelled) if self.dialect == Dialect::Python => {
+                    return Exited::Interrupted;
+                }
+                // An exit that was started is finished.
+                Err(Stopped::Cancelled) | Ok(()) => {}
             }
         }
         self.write("exited", manager.id);

@@ -1,1 +1,231 @@
-//! TODO
+//! Prints programs for CPython, and says which of them mean the same there.
+//!
+//! | where they differ | what becomes of it |
+//! | --- | --- |
+//! | a failing exit takes the place of what was pending (ERR-3, PAN-2) | [`Dialect::Python`](crate::oracle::Dialect) |
+//! | an interruption ends a running exit (CAN-6) | [`Dialect::Python`](crate::oracle::Dialect) |
+//! | nothing is reported (ERR-5) | [`Dialect::Python`](crate::oracle::Dialect) |
+//! | panics (PAN-1, SUP-4) | an exception that is no `Exception`; the managers' classes tell them apart |
+//! | `return Err(..)` and an `Err` as tail are values (FLO-4) | raised |
+//! | `else` (SUP-5) | an `if` after the block, on a flag that the managers' classes set |
+//! | a drop cannot wait: exits run in place, and must not be pending (CAN-1, CAN-2) | [`comparable`] |
+//! | no labels, no values of blocks (FLO-1) | [`comparable`] |
+//! | no `inspect` that could panic (PAN-3) | [`comparable`] |
+//! | one kind of manager, without `abandon` (CAN-1) | [`comparable`] |
+
+use std::fmt::Write;
+
+use crate::program::{Act, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
+
+/// The nearest program that means something in Python, and the same as here.
+#[must_use]
+pub fn comparable(program: &Program) -> Program {
+    let mut program = program.clone();
+    let is_dropped = program.end != End::Run;
+    adapt(&mut program.body, None, &|item| {
+        item.inspect_panics = false;
+        if is_dropped {
+            item.kind = Kind::Surviving;
+            item.exit = Act::Succeed;
+            item.exit_pends = 0;
+        }
+    });
+    program
+}
+
+/// `innermost` is the loop that an unlabeled jump reaches.
+fn adapt(stmts: &mut [Stmt], innermost: Option<Id>, item: &impl Fn(&mut Manager)) {
+    for stmt in stmts {
+        if let Stmt::Labeled { id, body } = stmt {
+            let (id, body) = (*id, std::mem::take(body));
+            *stmt = Stmt::Loop { id, times: 1, body };
+        }
+        match stmt {
+            Stmt::Log(_) | Stmt::Pend(_) | Stmt::Labeled { .. } => {}
+            Stmt::Leave { way, .. } => {
+                if let (Way::Break(target) | Way::Continue(target), Some(id)) = (way, innermost) {
+                    *target = id;
+                }
+            }
+            Stmt::Loop { id, body, .. } => adapt(body, Some(*id), item),
+            Stmt::With(with) => {
+                if with.tail == Tail::Err {
+                    with.tail = Tail::ErrRaised;
+                }
+                with.items.iter_mut().for_each(item);
+                adapt(&mut with.body, innermost, item);
+            }
+            Stmt::Call { items, body, .. } => {
+                items.iter_mut().for_each(item);
+                adapt(body, None, item);
+            }
+        }
+    }
+}
+
+/// The source of a script that runs the programs and prints what they write.
+#[must_use]
+pub fn batch(programs: &[Program]) -> String {
+    let mut printer = Printer {
+        source: include_str!("driver.py").to_owned(),
+        depth: 0,
+    };
+    for (number, program) in programs.iter().enumerate() {
+        printer.function(&format!("program_{number}"), 0, &[], &program.body);
+        let end = match program.end {
+            End::Run => String::new(),
+            End::Drop(polls) => format!(", dropped_after={polls}"),
+        };
+        printer.line(&format!("observe({number}, program_{number}{end})"));
+    }
+    printer.source
+}
+
+struct Printer {
+    source: String,
+    depth: usize,
+}
+
+impl Printer {
+    fn line(&mut self, line: &str) {
+        let _ = writeln!(self.source, "{:1$}{line}", "", 4 * self.depth);
+    }
+
+    fn indented(&mut self, print: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        print(self);
+        self.depth -= 1;
+    }
+
+    fn function(&mut self, name: &str, value: Id, items: &[Manager], body: &[Stmt]) {
+        self.line(&format!("async def {name}(run):"));
+        self.indented(|printer| {
+            if items.is_empty() {
+                printer.stmts(body);
+                printer.line(&format!("return {value}"));
+                return;
+            }
+            printer.line(&format!("b{value} = Block()"));
+            printer.line(&format!("async with {}:", list(items, value)));
+            printer.indented(|printer| {
+                printer.stmts(body);
+                printer.line(&format!("return {value}"));
+            });
+        });
+    }
+
+    /// A suite is never empty.
+    fn suite(&mut self, stmts: &[Stmt]) {
+        self.indented(|printer| {
+            printer.stmts(stmts);
+            printer.line("pass");
+        });
+    }
+
+    fn stmts(&mut self, stmts: &[Stmt]) {
+        for stmt in stmts {
+            self.stmt(stmt);
+        }
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Log(id) => self.line(&format!("run.log(\"log {id}\")")),
+            Stmt::Pend(times) => self.line(&format!("await pend({times})")),
+            Stmt::Leave { id, on: None, way } => self.line(&leave(*id, *way)),
+            Stmt::Leave {
+                id,
+                on: Some(nth),
+                way,
+            } => {
+                self.line(&format!("if run.is_time({id}, {nth}):"));
+                self.indented(|printer| printer.line(&leave(*id, *way)));
+            }
+            Stmt::Loop { times, body, .. } => {
+                self.line(&format!("for _ in range({times}):"));
+                self.suite(body);
+            }
+            Stmt::Labeled { .. } => unreachable!("a comparable program has none"),
+            Stmt::With(with) => self.with(with),
+            Stmt::Call { id, items, body } => {
+                self.function(&format!("call_{id}"), *id, items, body);
+                self.line(&format!("v{id} = await call_{id}(run)"));
+                self.line(&format!("run.log(f\"value {id}: {{v{id}}}\")"));
+            }
+        }
+    }
+
+    fn with(&mut self, with: &With) {
+        let id = with.id;
+        self.line(&format!("b{id} = Block()"));
+        self.line(&format!("async with {}:", list(&with.items, id)));
+        self.suite(&with.body);
+        self.indented(|printer| match with.tail {
+            Tail::Unit => {}
+            Tail::Number => printer.line(&format!("v{id} = \"{id}\"")),
+            Tail::Ok => printer.line(&format!("v{id} = \"Ok({id})\"")),
+            Tail::Err | Tail::ErrRaised => printer.line(&format!("raise Boom(\"tail {id}\")")),
+        });
+        if with.has_else() {
+            self.line(&format!("if b{id}.suppressed:"));
+            self.indented(|printer| {
+                printer.line(&format!("run.log(\"else {id}\")"));
+                match with.tail {
+                    Tail::Unit => {}
+                    Tail::Number => printer.line(&format!("v{id} = \"0\"")),
+                    Tail::Ok | Tail::Err | Tail::ErrRaised => {
+                        printer.line(&format!("v{id} = \"Ok(0)\""));
+                    }
+                }
+            });
+        }
+        if with.tail != Tail::Unit {
+            self.line(&format!("run.log(f\"value {id}: {{v{id}}}\")"));
+        }
+    }
+}
+
+fn leave(id: Id, way: Way) -> String {
+    match way {
+        Way::Break(_) => "break".to_owned(),
+        Way::Continue(_) => "continue".to_owned(),
+        Way::Return => format!("return {id}"),
+        Way::ReturnErr => format!("raise Boom(\"return {id}\")"),
+        Way::Raise => format!("raise Boom(\"raise {id}\")"),
+        Way::Panic => format!("raise Panic(\"panic {id}\")"),
+    }
+}
+
+fn list(items: &[Manager], block: Id) -> String {
+    let items = items.iter().map(|item| make(item, block));
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn make(item: &Manager, block: Id) -> String {
+    let mut arguments = format!("run, b{block}, {}", item.id);
+    let mut add = |argument: String| arguments.push_str(&argument);
+    for (step, act) in [
+        ("make", item.make),
+        ("enter", item.enter),
+        ("exit", item.exit),
+    ] {
+        if act != Act::Succeed {
+            add(format!(", {step}=\"{act:?}\""));
+        }
+    }
+    for (step, polls) in [
+        ("enter_pends", item.enter_pends),
+        ("exit_pends", item.exit_pends),
+    ] {
+        if polls > 0 {
+            add(format!(", {step}={polls}"));
+        }
+    }
+    if let Some(verdict) = item.verdict {
+        add(format!(", verdict=\"{verdict:?}\""));
+    }
+    if let Some(poll) = item.interrupts {
+        add(format!(", interrupts={poll}"));
+    }
+    format!("Manager({arguments})")
+}

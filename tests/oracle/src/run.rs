@@ -25,6 +25,14 @@ use crate::program::{Act, End, Id, Manager, label};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Boom(pub String);
 
+impl Boom {
+    /// An error with this label.
+    #[must_use]
+    pub fn new(label: &str) -> Self {
+        Self(label.to_owned())
+    }
+}
+
 /// Shows the label alone.
 impl Debug for Boom {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -332,18 +340,14 @@ impl Driver {
     }
 
     /// Polls the program by hand up to its end, waits for what it left behind, and returns the lines that it wrote.
-    pub fn observe<'a, F>(
+    pub fn observe(
         &self,
-        run: &'a Run,
         end: End,
-        program: impl FnOnce(&'a Run) -> F,
-    ) -> Vec<String>
-    where
-        F: Future<Output = Result<u32, Boom>>,
-    {
-        let program = program(run);
+        program: impl AsyncFnOnce(&Run) -> Result<u32, Boom>,
+    ) -> Vec<String> {
+        let run = Run::default();
         let whole = async {
-            let outcome = drive(run, end, program);
+            let outcome = drive(&run, end, program(&run));
             drain().await;
             outcome
         };
@@ -353,6 +357,36 @@ impl Driver {
         lines.extend(entries.iter().map(reported));
         lines
     }
+
+    /// Prints what the program writes, under its number.
+    pub fn print(
+        &self,
+        number: usize,
+        end: End,
+        program: impl AsyncFnOnce(&Run) -> Result<u32, Boom>,
+    ) {
+        println!("{PROGRAM}{number}");
+        for line in self.observe(end, program) {
+            println!("{line}");
+        }
+    }
+}
+
+/// Stands before the number of a program in what a batch prints.
+const PROGRAM: &str = "program ";
+
+/// Takes the output of a batch apart: the lines of each program, in order.
+#[must_use]
+pub fn printed(output: &str) -> Vec<Vec<String>> {
+    let mut programs = Vec::<Vec<String>>::new();
+    for line in output.lines() {
+        if line.starts_with(PROGRAM) {
+            programs.push(Vec::new());
+        } else if let Some(lines) = programs.last_mut() {
+            lines.push(line.to_owned());
+        }
+    }
+    programs
 }
 
 /// Far more polls than any program has.

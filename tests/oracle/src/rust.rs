@@ -1,1 +1,285 @@
-//! TODO
+//! Prints programs as a user of the library would write them: with the macros, and control flow that is Rust's own.
+
+use std::fmt::Write;
+
+use crate::program::{Act, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
+
+/// The source of a crate that runs the programs and prints what they write.
+#[must_use]
+pub fn batch(programs: &[Program]) -> String {
+    let mut source = String::from(
+        "// Random programs leave early, and repeat themselves.\n\
+         #![allow(unreachable_code, unused, clippy::all)]\n\n\
+         use std::convert::Infallible;\n\n\
+         use async_with::{async_with, prelude::*};\n\
+         use async_with_oracle::program::{Act, End, Manager};\n\
+         use async_with_oracle::run::{Boom, Driver, Entered, Run};\n",
+    );
+    let mut main = String::from(
+        "\nfn main() {\n    std::panic::set_hook(Box::new(|_| {}));\n    let driver = Driver::new();\n",
+    );
+    for (number, program) in programs.iter().enumerate() {
+        let name = format!("program_{number}");
+        source.push('\n');
+        source.push_str(&function(&name, program));
+        let end = match program.end {
+            End::Run => "End::Run".to_owned(),
+            End::Drop(polls) => format!("End::Drop({polls})"),
+        };
+        let _ = writeln!(main, "    driver.print({number}, {end}, {name});");
+    }
+    source + &main + "}\n"
+}
+
+/// The source of one program.
+#[must_use]
+pub fn function(name: &str, program: &Program) -> String {
+    let mut printer = Printer::default();
+    if let End::Drop(polls) = program.end {
+        printer.line(&format!("/// Dropped after {polls} polls."));
+    }
+    printer.function(name, &[], &program.body, "Ok(0)");
+    printer.source
+}
+
+#[derive(Default)]
+struct Printer {
+    source: String,
+    depth: usize,
+    /// Whether the forms inside of attributed functions are on: the attribute does not look into macros.
+    attributed: bool,
+    /// The enclosing labeled blocks, which `break` gives a value.
+    labeled: Vec<Id>,
+}
+
+impl Printer {
+    fn line(&mut self, line: &str) {
+        let _ = writeln!(self.source, "{:1$}{line}", "", 4 * self.depth);
+    }
+
+    fn indented(&mut self, print: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        print(self);
+        self.depth -= 1;
+    }
+
+    fn function(&mut self, name: &str, items: &[Manager], body: &[Stmt], tail: &str) {
+        let outside = std::mem::replace(&mut self.attributed, items.is_empty());
+        if items.is_empty() {
+            self.line("#[async_with]");
+        } else {
+            self.line(&format!("#[async_with({})]", list(items)));
+        }
+        self.line(&format!(
+            "async fn {name}(run: &Run) -> Result<u32, Boom> {{"
+        ));
+        self.indented(|printer| {
+            printer.stmts(body);
+            printer.line(tail);
+        });
+        self.line("}");
+        self.attributed = outside;
+    }
+
+    fn stmts(&mut self, stmts: &[Stmt]) {
+        for stmt in stmts {
+            self.stmt(stmt);
+        }
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Log(id) => self.line(&format!("run.log(\"log {id}\");")),
+            Stmt::Pend(times) => self.line(&format!("run.pend({times}).await;")),
+            Stmt::Leave { id, on: None, way } => self.line(&self.leave(*id, *way)),
+            Stmt::Leave {
+                id,
+                on: Some(nth),
+                way,
+            } => {
+                let leave = self.leave(*id, *way);
+                self.line(&format!("if run.is_time({id}, {nth}) {{"));
+                self.indented(|printer| printer.line(&leave));
+                self.line("}");
+            }
+            Stmt::Loop { id, times, body } => {
+                self.line(&format!("'l{id}: for _ in 0..{times} {{"));
+                self.indented(|printer| printer.stmts(body));
+                self.line("}");
+            }
+            Stmt::Labeled { id, body } => {
+                self.line(&format!("let value = 'l{id}: {{"));
+                self.labeled.push(*id);
+                self.indented(|printer| {
+                    printer.stmts(body);
+                    printer.line(&id.to_string());
+                });
+                self.labeled.pop();
+                self.line("};");
+                self.line(&format!("run.value({id}, value);"));
+            }
+            Stmt::With(with) => self.with(with),
+            Stmt::Call { id, items, body } => {
+                self.function(&format!("call_{id}"), items, body, &format!("Ok({id})"));
+                self.line(&format!("let value = call_{id}(run).await?;"));
+                self.line(&format!("run.value({id}, value);"));
+            }
+        }
+    }
+
+    /// A block, in one of the forms that mean the same.
+    fn with(&mut self, with: &With) {
+        let (binding, question) = match with.tail {
+            Tail::Unit => ("", ""),
+            Tail::Number => ("let value = ", ""),
+            Tail::Ok | Tail::Err => ("let value: Result<u32, Boom> = ", ""),
+            Tail::ErrRaised => ("let value: u32 = ", "?"),
+        };
+        let items = list(&with.items);
+        let in_attributed = self.attributed && !with.has_else();
+        // A `?` after a marked block would be inside of what the attribute marks.
+        let (open, close) = match with.id % 5 {
+            0 if in_attributed && question.is_empty() => (format!("#[with({items})] {{"), "}"),
+            1 if in_attributed => ("{".to_owned(), "}"),
+            0 | 1 => (format!("async_with! {{ {items} => {{"), "}}"),
+            2 => (format!("async_with!({items}, {{"), "})"),
+            3 => (format!("async_with! {{ ({items}) => {{"), "}}"),
+            _ => (format!("async_with![{items}, => {{"), "}]"),
+        };
+        let is_let = open == "{";
+        let outside = self.attributed;
+        self.attributed &= close == "}";
+        self.line(&format!("{binding}{open}"));
+        self.indented(|printer| {
+            if is_let {
+                for item in &with.items {
+                    printer.line("#[with]");
+                    printer.line(&format!("let {} = {};", pattern(item, "_"), make(item)));
+                }
+            }
+            printer.stmts(&with.body);
+            let id = with.id;
+            match with.tail {
+                Tail::Unit => {}
+                Tail::Number => printer.line(&id.to_string()),
+                Tail::Ok => printer.line(&format!("Ok({id})")),
+                Tail::Err | Tail::ErrRaised => {
+                    printer.line(&format!("Err(Boom::new(\"tail {id}\"))"));
+                }
+            }
+        });
+        if with.has_else() {
+            self.line("} else {");
+            self.indented(|printer| {
+                printer.line(&format!("run.log(\"else {}\");", with.id));
+                match with.tail {
+                    Tail::Unit => {}
+                    Tail::Number => printer.line("0"),
+                    Tail::Ok | Tail::Err | Tail::ErrRaised => printer.line("Ok(0)"),
+                }
+            });
+        }
+        self.attributed = outside;
+        let semicolon = if with.tail == Tail::Unit && close.ends_with('}') {
+            ""
+        } else {
+            ";"
+        };
+        self.line(&format!("{close}{question}{semicolon}"));
+        match with.tail {
+            Tail::Unit => {}
+            Tail::ErrRaised => {
+                self.line(&format!("run.value({}, Ok::<_, Boom>(value));", with.id));
+            }
+            Tail::Number | Tail::Ok | Tail::Err => {
+                self.line(&format!("run.value({}, value);", with.id));
+            }
+        }
+    }
+
+    fn leave(&self, id: Id, way: Way) -> String {
+        match way {
+            Way::Break(target) if self.labeled.contains(&target) => {
+                format!("break 'l{target} {id};")
+            }
+            Way::Break(target) => format!("break 'l{target};"),
+            Way::Continue(target) => format!("continue 'l{target};"),
+            Way::Return => format!("return Ok({id});"),
+            Way::ReturnErr => format!("return Err(Boom::new(\"return {id}\"));"),
+            Way::Raise => format!("Err::<(), _>(Boom::new(\"raise {id}\"))?;"),
+            Way::Panic => format!("panic!(\"panic {id}\");"),
+        }
+    }
+}
+
+fn list(items: &[Manager]) -> String {
+    let items = items.iter().map(|item| match pattern(item, "") {
+        "" => make(item),
+        pattern => format!("{} as {pattern}", make(item)),
+    });
+    items.collect::<Vec<_>>().join(", ")
+}
+
+/// A pattern for the resource, or none.
+fn pattern<'a>(item: &Manager, none: &'a str) -> &'a str {
+    match item.id % 4 {
+        0 => "entered",
+        1 => "mut entered",
+        2 => "Entered(number)",
+        _ => none,
+    }
+}
+
+/// The expression of an item.
+fn make(item: &Manager) -> String {
+    let mut plan = format!("Manager::new({})", item.id);
+    let mut add = |step: String| plan.push_str(&step);
+    if item.make != Act::Succeed {
+        add(format!(".make(Act::{:?})", item.make));
+    }
+    if item.enter != Act::Succeed {
+        add(format!(".enter(Act::{:?})", item.enter));
+    }
+    if item.enter_pends > 0 {
+        add(format!(".enter_pends({})", item.enter_pends));
+    }
+    if item.exit != Act::Succeed {
+        add(format!(".exit(Act::{:?})", item.exit));
+    }
+    if item.exit_pends > 0 {
+        add(format!(".exit_pends({})", item.exit_pends));
+    }
+    if item.inspect_panics {
+        add(".inspect_panics()".to_owned());
+    }
+    if let Some(verdict) = item.verdict {
+        add(format!(".verdict(Verdict::{verdict:?})"));
+    }
+    if let Some(poll) = item.interrupts {
+        add(format!(".interrupts({poll})"));
+    }
+    let made = match item.make {
+        Act::Succeed | Act::Panic => format!("run.make({plan})"),
+        Act::Fail => format!("run.try_make({plan})?"),
+    };
+    let kind = match item.kind {
+        Kind::Surviving => "surviving",
+        Kind::Scoped => "scoped",
+    };
+    let verdict = if item.verdict.is_some() {
+        "Verdict"
+    } else {
+        "()"
+    };
+    let error = if item.can_fail() {
+        "Boom"
+    } else {
+        "Infallible"
+    };
+    let interrupting = if item.interrupts.is_some() {
+        ".interrupting()"
+    } else {
+        ""
+    };
+    format!("{made}.{kind}::<{verdict}, {error}>(){interrupting}")
+}

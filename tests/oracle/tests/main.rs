@@ -1,28 +1,64 @@
 //! Random programs, run in several ways, against the reference.
+//!
+//! | variable | meaning | default |
+//! | --- | --- | --- |
+//! | `ASYNC_WITH_PROGRAMS` | how many programs are interpreted, and how many run in Python | 5000, 1000 |
+//! | `ASYNC_WITH_PRINTED` | how many programs are printed, compiled and run | 80 |
+//! | `ASYNC_WITH_SEED` | the seed of the first program | 0 |
+//!
+//! A program that shows a difference is shrunk, and printed as Rust.
+
+mod interpreted;
+mod printed;
+mod python;
+
+use std::fmt::Write;
 
 use async_with_oracle::generate::{self, shrink};
-use async_with_oracle::interpret::interpret;
 use async_with_oracle::oracle::{Dialect, predict};
 use async_with_oracle::program::Program;
-use async_with_oracle::run::{Driver, Run};
+use async_with_oracle::rust;
 
-#[test]
-fn interpreted() {
-    let driver = Driver::new();
-    let observe = |program: &Program| {
-        let run = Run::default();
-        driver.observe(&run, program.end, |run| interpret(run, program))
+fn variable(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |value| {
+        let number = value.parse();
+        number.unwrap_or_else(|_| panic!("{name} is not a number: {value}"))
+    })
+}
+
+/// So many programs.
+fn programs(variable_name: &str, default: usize) -> impl Iterator<Item = Program> {
+    let first = variable("ASYNC_WITH_SEED", 0) as u64;
+    let count = variable(variable_name, default);
+    (first..).take(count).map(generate::program)
+}
+
+/// Compares what programs write with what the reference predicts. `observe` runs a batch of them.
+fn compare(
+    programs: &[Program],
+    dialect: Dialect,
+    observe: impl Fn(&[Program]) -> Vec<Vec<String>>,
+) {
+    let differs = |programs: &[Program]| {
+        let observed = observe(programs);
+        assert_eq!(observed.len(), programs.len(), "not all programs ran");
+        let mut pairs = programs.iter().zip(observed);
+        pairs.position(|(program, observed)| observed != predict(program, dialect))
     };
-    let n: u64 = std::env::var("ASYNC_WITH_PROGRAMS").map_or(5000, |n| n.parse().unwrap());
-    for seed in 0..n {
-        let program = generate::program(seed);
-        if observe(&program) != predict(&program, Dialect::Rust) {
-            let small = shrink(program, |all| {
-                all.iter()
-                    .position(|p| observe(p) != predict(p, Dialect::Rust))
-            });
-            let (a, b) = (observe(&small), predict(&small, Dialect::Rust));
-            panic!("seed {seed}\n{small:#?}\nlibrary {a:#?}\noracle {b:#?}");
-        }
+    let Some(index) = differs(programs) else {
+        return;
+    };
+    let smallest = shrink(programs[index].clone(), differs);
+    let observed = observe(std::slice::from_ref(&smallest)).concat();
+    let predicted = predict(&smallest, dialect);
+    let mut message = format!("program {index} shows a difference, and so does this one:\n\n");
+    message.push_str(&rust::function("program", &smallest));
+    let _ = writeln!(message, "\n{:<50} predicted", "observed");
+    for line in 0..observed.len().max(predicted.len()) {
+        let [observed, predicted] =
+            [&observed, &predicted].map(|lines| lines.get(line).map_or("", String::as_str));
+        let mark = if observed == predicted { ' ' } else { '!' };
+        let _ = writeln!(message, "{observed:<50} {predicted:<50} {mark}");
     }
+    panic!("{message}");
 }

@@ -1,0 +1,21 @@
+//! Thousands of programs, through one generic block.
+
+use async_with_oracle::interpret::interpret;
+use async_with_oracle::oracle::Dialect;
+use async_with_oracle::program::Program;
+use async_with_oracle::run::Driver;
+
+use crate::{compare, programs};
+
+#[test]
+fn interpreted_programs_do_what_the_rules_say() {
+    let driver = Driver::new();
+    let observe = |programs: &[Program]| {
+        let programs = programs.iter();
+        let observed = programs
+            .map(|program| driver.observe(program.end, async |run| interpret(run, program).await));
+        observed.collect()
+    };
+    let programs: Vec<_> = programs("ASYNC_WITH_PROGRAMS", 5000).collect();
+    compare(&programs, Dialect::Rust, observe);
+}

@@ -1,0 +1,71 @@
+//! Some programs, as a user would write them: compiled together, in a crate of their own.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use async_with_oracle::generate;
+use async_with_oracle::oracle::{Dialect, predict};
+use async_with_oracle::program::Program;
+use async_with_oracle::run::printed;
+use async_with_oracle::rust;
+
+use crate::{compare, variable};
+
+const PACKAGE: &str = r#"
+[package]
+name = "async-with-printed-programs"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+async-with = { path = "ROOT/runtime" }
+async-with-oracle = { path = "ROOT/tests/oracle" }
+
+[profile.dev]
+debug = false
+"#;
+
+/// Writes, compiles and runs a crate. Cargo keeps what it depends on from one time to the next.
+fn observe(programs: &[Program]) -> Vec<Vec<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root.canonicalize().expect("the workspace");
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("printed");
+    let write = |path: &str, text: String| {
+        let path = package.join(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory to write to");
+        fs::write(path, text).expect("a file to write to");
+    };
+    write(
+        "Cargo.toml",
+        PACKAGE.replace("ROOT", &root.display().to_string()),
+    );
+    // The same versions as here, so that nothing is looked up.
+    write(
+        "Cargo.lock",
+        fs::read_to_string(root.join("Cargo.lock")).expect("the workspace's"),
+    );
+    write("src/main.rs", rust::batch(programs));
+    let output = Command::new(env::var("CARGO").unwrap_or("cargo".to_owned()))
+        .args(["run", "--quiet", "--offline", "--target-dir"])
+        .arg(package.join("target"))
+        .current_dir(&package)
+        .env_remove("RUSTFLAGS")
+        .output()
+        .expect("cargo runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{errors}", output.status);
+    printed(&String::from_utf8_lossy(&output.stdout))
+}
+
+#[test]
+fn printed_programs_do_what_the_rules_say() {
+    let first = variable("ASYNC_WITH_SEED", 0) as u64;
+    // Compiling takes long: only programs in which something happens.
+    let eventful = |program: &Program| predict(program, Dialect::Rust).len() > 12;
+    let programs = (first..).map(generate::program).filter(eventful);
+    let programs: Vec<_> = programs.take(variable("ASYNC_WITH_PRINTED", 80)).collect();
+    compare(&programs, Dialect::Rust, observe);
+}

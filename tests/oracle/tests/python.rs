@@ -1,0 +1,54 @@
+//! The same programs in CPython.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use async_with_oracle::oracle::{Dialect, predict};
+use async_with_oracle::program::Program;
+use async_with_oracle::python::{batch, comparable};
+use async_with_oracle::run::printed;
+
+use crate::{compare, programs};
+
+const PYTHON: &str = "python3";
+
+fn observe(programs: &[Program]) -> Vec<Vec<String>> {
+    let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs.py");
+    let programs: Vec<_> = programs.iter().map(comparable).collect();
+    fs::write(&script, batch(&programs)).expect("a file to write to");
+    let output = Command::new(PYTHON)
+        .arg(&script)
+        .output()
+        .expect("python3 runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{errors}", output.status);
+    printed(&String::from_utf8_lossy(&output.stdout))
+}
+
+#[test]
+fn python_does_the_same_where_it_is_meant_to() {
+    if Command::new(PYTHON).arg("--version").output().is_err() {
+        eprintln!("skipped: there is no {PYTHON} to compare with");
+        return;
+    }
+    let programs = programs("ASYNC_WITH_PROGRAMS", 1000);
+    let programs: Vec<_> = programs.map(|program| comparable(&program)).collect();
+    compare(&programs, Dialect::Python, observe);
+
+    // The reference stands between the library and CPython: for most programs it predicts one thing for both.
+    let events = |program, dialect| {
+        let mut lines = predict(program, dialect);
+        lines.retain(|line| !line.starts_with("report: "));
+        lines
+    };
+    let same = programs
+        .iter()
+        .filter(|program| events(program, Dialect::Rust) == events(program, Dialect::Python));
+    let same = same.count();
+    assert!(
+        same * 4 > programs.len() * 3,
+        "only {same} of {} programs mean the same",
+        programs.len()
+    );
+}
