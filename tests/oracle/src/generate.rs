@@ -81,7 +81,7 @@ impl Generator {
     }
 
     fn stmt(&mut self, depth: u32) -> Stmt {
-        let choice = self.random.below(if depth < DEPTH { 18 } else { 8 });
+        let choice = self.random.below(if depth < DEPTH { 20 } else { 8 });
         match choice {
             0..2 => Stmt::Log(self.id()),
             2..5 => Stmt::Pend(1 + self.random.small(2)),
@@ -96,7 +96,7 @@ impl Generator {
                 let body = self.inside((id, false), depth);
                 Stmt::Labeled { id, body }
             }
-            11 => {
+            11..13 => {
                 let id = self.id();
                 let count = self.random.below(3);
                 let mut items = self.managers(count);
@@ -106,7 +106,13 @@ impl Generator {
                 let targets = std::mem::take(&mut self.targets);
                 let body = self.stmts(depth + 1);
                 self.targets = targets;
-                Stmt::Call { id, items, body }
+                let limited = self.random.one_in(2);
+                Stmt::Call {
+                    limit: limited.then(|| 1 + self.random.small(4)),
+                    id,
+                    items,
+                    body,
+                }
             }
             _ => {
                 let id = self.id();
@@ -280,15 +286,20 @@ fn smaller_stmt(stmt: &Stmt) -> Vec<Stmt> {
             .map(|body| Stmt::Labeled { id: *id, body })
             .collect(),
         Stmt::With(with) => smaller_with(with).into_iter().map(Stmt::With).collect(),
-        Stmt::Call { id, items, body } => {
-            let items_of = smaller_items(items)
-                .into_iter()
-                .map(|items| (items, body.clone()));
-            let bodies = smaller_stmts(body)
-                .into_iter()
-                .map(|body| (items.clone(), body));
-            let both = items_of.chain(bodies);
-            both.map(|(items, body)| Stmt::Call {
+        Stmt::Call {
+            limit,
+            id,
+            items,
+            body,
+        } => {
+            let unlimited = limit.map(|_| (None, items.clone(), body.clone()));
+            let items_of = smaller_items(items).into_iter();
+            let items_of = items_of.map(|items| (*limit, items, body.clone()));
+            let bodies = smaller_stmts(body).into_iter();
+            let bodies = bodies.map(|body| (*limit, items.clone(), body));
+            let all = unlimited.into_iter().chain(items_of).chain(bodies);
+            all.map(|(limit, items, body)| Stmt::Call {
+                limit,
                 id: *id,
                 items,
                 body,

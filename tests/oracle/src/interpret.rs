@@ -94,10 +94,23 @@ async fn stmt(run: &Run, stmt: &Stmt) -> Result<Left, Boom> {
             left => return Ok(left),
         },
         Stmt::With(block) => return with(run, block).await,
-        Stmt::Call { id, items, body } => match block(run, items, body, Tail::Ok, *id).await? {
-            Left::Return(value) => run.value(*id, value),
-            _ => run.value(*id, id),
-        },
+        Stmt::Call {
+            limit,
+            id,
+            items,
+            body,
+        } => {
+            let call = block(run, items, body, Tail::Ok, *id);
+            let left = match limit {
+                Some(limit) => run.limited(*limit, call).await.transpose()?,
+                None => Some(call.await?),
+            };
+            match left {
+                Some(Left::Return(value)) => run.value(*id, value),
+                Some(_) => run.value(*id, id),
+                None => run.log(label("dropped", *id)),
+            }
+        }
     }
     Ok(NEXT)
 }

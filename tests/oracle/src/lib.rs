@@ -8,7 +8,7 @@
 //! | [`oracle`] | the reference: the rules, synchronously, without futures |
 //! | [`interpret`] | runs a program through the library, one generic block for all of them |
 //! | [`rust`] | prints a program as a user would write it |
-//! | [`python`] | prints a program for CPython |
+//! | [`python`] | prints a program for Python |
 //! | [`run`] | the log, the managers, and the driver that polls by hand |
 //!
 //! What a program does is a list of lines: the events in order, then the outcome, then what was reported.

@@ -12,7 +12,7 @@
 //! | dropped: exits go on, in order, outside; scoped managers abandon | CAN-1, CAN-2, CAN-3, CAN-7 |
 //! | interrupted: the innermost block first, in place; the body wins; the outermost raises | CAN-6 |
 //!
-//! A [`Dialect`] says where Python differs, so that one reference stands between the library and CPython.
+//! A [`Dialect`] says where Python differs, so that one reference stands between the library and Python itself.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -30,9 +30,10 @@ pub enum Dialect {
     Python,
 }
 
-/// Predicts the lines that a program writes.
+/// Predicts the lines that a program writes. There is no saying which, when detached exits that are pending run beside
+/// each other.
 #[must_use]
-pub fn predict(program: &Program, dialect: Dialect) -> Vec<String> {
+pub fn predict(program: &Program, dialect: Dialect) -> Option<Vec<String>> {
     let mut oracle = Oracle {
         dialect,
         end: program.end,
@@ -42,28 +43,33 @@ pub fn predict(program: &Program, dialect: Dialect) -> Vec<String> {
         reached: HashMap::new(),
         open: Vec::new(),
         cancelled_to: None,
+        limits: Vec::new(),
+        dropped_to: None,
         detached: VecDeque::new(),
+        is_beside: false,
+        is_ambiguous: false,
     };
     let outcome = match oracle.stmts(&program.body) {
         Flow::Falls(_) => "Ok(0)".to_owned(),
         Flow::Return(value) => format!("Ok({value})"),
         Flow::Failed(error) => format!("Err({error})"),
         Flow::Panicked(payload) => format!("panic {payload}"),
-        Flow::Dropped => {
-            oracle.run_detached();
-            "dropped".to_owned()
-        }
-        Flow::Break(..) | Flow::Continue(_) | Flow::Skipped | Flow::Cancelled => {
+        Flow::Dropped => "dropped".to_owned(),
+        Flow::Break(..) | Flow::Continue(_) | Flow::Skipped | Flow::Cancelled { .. } => {
             unreachable!("it ends inside the program")
         }
     };
+    oracle.run_detached();
+    if oracle.is_ambiguous {
+        return None;
+    }
     let Oracle { log, reports, .. } = oracle;
     let mut lines = log;
     lines.push(format!("outcome: {outcome}"));
     if dialect == Dialect::Rust {
         lines.extend(reports);
     }
-    lines
+    Some(lines)
 }
 
 /// How control goes on.
@@ -77,8 +83,10 @@ enum Flow {
     Return(Id),
     Failed(String),
     Panicked(String),
-    /// Out to the block that is interrupted.
-    Cancelled,
+    /// Out to the block that is interrupted; what is on the way is polled once more, unless this is the first to end.
+    Cancelled {
+        is_polled: bool,
+    },
     Dropped,
 }
 
@@ -90,6 +98,8 @@ enum Value {
     Err(String),
 }
 
+/// What a block that is cancelled from further out does after its exit.
+const PARKED: Flow = Flow::Cancelled { is_polled: true };
 const NEXT: Flow = Flow::Falls(Value::Unit);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -131,8 +141,10 @@ enum Exited {
     Dropped,
 }
 
-/// An exit that runs outside: the log lines and the end that are still to come.
+/// An exit that runs outside, between two polls: the log lines and the end that are still to come.
 struct Detached {
+    /// How many blocks are open around what was dropped: the innermost of them waits for this exit.
+    inside: usize,
     manager: Manager,
     cause: Cause,
     started: bool,
@@ -141,14 +153,14 @@ struct Detached {
 /// A pending suspension point was not resumed.
 enum Stopped {
     Dropped,
-    Cancelled,
+    Cancelled { is_polled: bool },
 }
 
 impl From<Stopped> for Flow {
     fn from(stopped: Stopped) -> Self {
         match stopped {
             Stopped::Dropped => Flow::Dropped,
-            Stopped::Cancelled => Flow::Cancelled,
+            Stopped::Cancelled { is_polled } => Flow::Cancelled { is_polled },
         }
     }
 }
@@ -165,7 +177,21 @@ struct Oracle {
     open: Vec<Option<u32>>,
     /// The index in `open` of the block that is interrupted, while those inside of it end.
     cancelled_to: Option<usize>,
+    /// The calls whose future is dropped after some polls, from the outside.
+    limits: Vec<Limit>,
+    /// What is dropped, while it is: the call with this index in `limits`, or else the whole program.
+    dropped_to: Option<usize>,
     detached: VecDeque<Detached>,
+    /// Whether what is dropped now runs beside what was dropped earlier in this poll.
+    is_beside: bool,
+    /// Whether exits that are pending run beside others.
+    is_ambiguous: bool,
+}
+
+struct Limit {
+    polls: u8,
+    /// How many blocks are open around it.
+    inside: usize,
 }
 
 impl Oracle {
@@ -180,23 +206,78 @@ impl Oracle {
 
     /// The end of a poll: what is pending goes on in the next one, or it does not.
     fn suspend(&mut self) -> Result<(), Stopped> {
-        let (clock, before) = (self.clock, self.cancelled_to);
-        let fires = |at: &Option<u32>| at.is_some_and(|at| at <= clock);
-        // The outermost one raises, also when an inner one was first.
-        self.cancelled_to = self.open.iter().position(fires).or(before);
-        if self.end == End::Drop(clock) {
-            return Err(Stopped::Dropped);
+        let before = self.cancelled_to;
+        for index in (0..self.limits.len()).rev() {
+            let inside = self.limits[index].inside;
+            self.interrupt_from(inside);
+            self.use_up(index)?;
+        }
+        self.interrupt_from(0);
+        if self.end == End::Drop(self.clock) {
+            return Err(self.drop_to(None));
         }
         self.clock += 1;
+        self.run_detached();
         if self.cancelled_to == before {
             Ok(())
         } else {
-            Err(Stopped::Cancelled)
+            Err(Stopped::Cancelled { is_polled: false })
         }
     }
 
+    /// Of the blocks from this one on, the outermost that interrupts is the one to raise.
+    fn interrupt_from(&mut self, from: usize) {
+        let fires = |at: &Option<u32>| at.is_some_and(|at| at <= self.clock);
+        if let Some(index) = self.open[from..].iter().position(fires) {
+            let target = self
+                .cancelled_to
+                .map_or(from + index, |target| target.min(from + index));
+            self.cancelled_to = Some(target);
+        }
+    }
+
+    /// One more poll of a call whose polls are limited.
+    fn use_up(&mut self, index: usize) -> Result<(), Stopped> {
+        let limit = &mut self.limits[index];
+        limit.polls -= 1;
+        if limit.polls > 0 {
+            Ok(())
+        } else {
+            Err(self.drop_to(Some(index)))
+        }
+    }
+
+    fn drop_to(&mut self, limit: Option<usize>) -> Stopped {
+        self.dropped_to = limit;
+        let inside = limit.map_or(0, |limit| self.limits[limit].inside);
+        // An interruption of a block that is dropped ends with it.
+        self.cancelled_to = self.cancelled_to.filter(|&target| target < inside);
+        // What a dropped block would have waited for, the one outside waits for.
+        for detached in &mut self.detached {
+            detached.inside = detached.inside.min(inside);
+        }
+        self.is_beside = !self.detached.is_empty();
+        self.is_ambiguous |= self
+            .detached
+            .iter()
+            .any(|detached| detached.manager.exit_pends > 0);
+        Stopped::Dropped
+    }
+
+    /// Whether the running body was interrupted, and goes on because what was open inside of it is dropped.
+    fn is_told(&self) -> bool {
+        self.cancelled_to.is_some() && self.dialect == Dialect::Rust
+    }
+
     fn pend(&mut self, times: u8) -> Result<(), Stopped> {
-        (0..times).try_for_each(|_| self.suspend())
+        for _ in 0..times {
+            // Told earlier, and left alone by the drop of what was still inside: it ends in this very poll.
+            if self.is_told() {
+                return Err(Stopped::Cancelled { is_polled: true });
+            }
+            self.suspend()?;
+        }
+        Ok(())
     }
 
     fn stmts(&mut self, stmts: &[Stmt]) -> Flow {
@@ -243,10 +324,30 @@ impl Oracle {
                 self.log.push(format!("value {id}: {value}"));
             }
             Stmt::With(with) => return self.with(with),
-            Stmt::Call { id, items, body } => {
-                let value = match self.items(items, body, &Value::Ok(*id)) {
+            Stmt::Call {
+                limit,
+                id,
+                items,
+                body,
+            } => {
+                let (index, inside) = (self.limits.len(), self.open.len());
+                self.limits
+                    .extend(limit.map(|polls| Limit { polls, inside }));
+                let mut flow = self.items(items, body, &Value::Ok(*id));
+                if let Flow::Cancelled { is_polled: true } = flow
+                    && limit.is_some()
+                    && self.use_up(index).is_err()
+                {
+                    flow = Flow::Dropped;
+                }
+                self.limits.truncate(index);
+                let value = match flow {
                     Flow::Falls(_) => *id,
                     Flow::Return(value) => value,
+                    Flow::Dropped if limit.is_some() && self.dropped_to == Some(index) => {
+                        self.write("dropped", *id);
+                        return NEXT;
+                    }
                     flow => return flow,
                 };
                 self.log.push(format!("value {id}: {value}"));
@@ -310,8 +411,14 @@ impl Oracle {
             Act::Fail => return Flow::Failed(label("enter", manager.id)),
             Act::Panic => return Flow::Panicked(label("enter", manager.id)),
         }
+        let is_told = self.is_told();
         self.open.push(manager.interrupts);
-        let flow = self.items(rest, body, tail);
+        // A block that is opened after its surroundings were told is told at once.
+        let flow = if is_told {
+            PARKED
+        } else {
+            self.items(rest, body, tail)
+        };
         self.open.pop();
         self.leave(manager, flow)
     }
@@ -330,7 +437,7 @@ impl Oracle {
         let mut cause = match &flow {
             _ if error.is_some() => Cause::Failed,
             Flow::Panicked(_) => Cause::Panicked,
-            Flow::Cancelled => Cause::Cancelled,
+            Flow::Cancelled { .. } => Cause::Cancelled,
             Flow::Dropped => {
                 self.drop_in_body(manager);
                 return flow;
@@ -353,7 +460,7 @@ impl Oracle {
         let exited = self.exit(manager, cause, &pending);
         let mut cancelled = self.cancelled_to.is_some_and(|target| target < depth);
         if self.dialect == Dialect::Python {
-            cancelled &= matches!(pending.flow, Flow::Cancelled);
+            cancelled &= matches!(pending.flow, Flow::Cancelled { .. });
         }
         self.conclude(manager, cause, pending, exited, cancelled)
     }
@@ -380,18 +487,25 @@ impl Oracle {
     }
 
     fn exit(&mut self, manager: &Manager, cause: Cause, pending: &Pending) -> Exited {
+        let depth = self.open.len();
+        // CAN-4: what was dropped in the body is waited for.
+        let waits = self.detached.iter().any(|detached| detached.inside > depth);
+        if waits && let Err(Stopped::Dropped) = self.suspend() {
+            self.drop_in_exit(manager, cause, pending, false);
+            return Exited::Dropped;
+        }
         self.write_exit(manager, cause);
         for _ in 0..manager.exit_pends {
             match self.suspend() {
                 Err(Stopped::Dropped) => {
-                    self.drop_in_exit(manager, cause, pending);
+                    self.drop_in_exit(manager, cause, pending, true);
                     return Exited::Dropped;
                 }
-                Err(Stopped::Cancelled) if self.dialect == Dialect::Python => {
+                Err(Stopped::Cancelled { .. }) if self.dialect == Dialect::Python => {
                     return Exited::Interrupted;
                 }
                 // An exit that was started is finished.
-                Err(Stopped::Cancelled) | Ok(()) => {}
+                Err(Stopped::Cancelled { .. }) | Ok(()) => {}
             }
         }
         self.write("exited", manager.id);
@@ -425,11 +539,7 @@ impl Oracle {
                     Some(Verdict::SuppressPanic) => cause != Cause::Completed,
                 };
                 if suppressed {
-                    return if cancelled {
-                        Flow::Cancelled
-                    } else {
-                        Flow::Skipped
-                    };
+                    return if cancelled { PARKED } else { Flow::Skipped };
                 }
             }
             Exited::Failed(error) if self.dialect == Dialect::Python => return Flow::Failed(error),
@@ -441,7 +551,7 @@ impl Oracle {
             }
             Exited::Failed(error) => self.report("exit", cause, &format!("failed: {error}")),
             Exited::Panicked(payload) => self.panic(&mut pending, payload, "exit", cause),
-            Exited::Interrupted => return Flow::Cancelled,
+            Exited::Interrupted => return PARKED,
             Exited::Dropped => return Flow::Dropped,
         }
         if let Flow::Panicked(_) = pending.flow {
@@ -449,7 +559,7 @@ impl Oracle {
         }
         if cancelled {
             self.report_pending(&pending, cause);
-            return Flow::Cancelled;
+            return PARKED;
         }
         match pending.interruption {
             Some(error) => Flow::Failed(error),
@@ -460,30 +570,35 @@ impl Oracle {
     /// CAN-1: the exit runs outside, or the manager abandons.
     fn drop_in_body(&mut self, manager: &Manager) {
         match manager.kind {
-            Kind::Surviving => self.detached.push_back(Detached {
-                manager: manager.clone(),
-                cause: Cause::Dropped,
-                started: false,
-            }),
+            Kind::Surviving => self.detach(manager, Cause::Dropped, false),
             Kind::Scoped => self.write("abandon", manager.id),
         }
     }
 
     /// CAN-2: the exit goes on outside, or is reported as unfinished; what was to be raised has nobody to be raised to.
-    fn drop_in_exit(&mut self, manager: &Manager, cause: Cause, pending: &Pending) {
+    fn drop_in_exit(&mut self, manager: &Manager, cause: Cause, pending: &Pending, started: bool) {
         if let Flow::Panicked(payload) = &pending.flow {
             self.report("body", cause, &format!("panicked: {payload}"));
         } else if pending.interruption.is_none() {
             self.report_pending(pending, cause);
         }
         match manager.kind {
-            Kind::Surviving => self.detached.push_back(Detached {
-                manager: manager.clone(),
-                cause,
-                started: true,
-            }),
-            Kind::Scoped => self.report("exit", cause, "was not finished"),
+            Kind::Surviving => self.detach(manager, cause, started),
+            Kind::Scoped if started => self.report("exit", cause, "was not finished"),
+            Kind::Scoped => self.write("abandon", manager.id),
         }
+    }
+
+    fn detach(&mut self, manager: &Manager, cause: Cause, started: bool) {
+        let inside = self.dropped_to.map_or(0, |limit| self.limits[limit].inside);
+        self.is_ambiguous |= self.is_beside && manager.exit_pends > 0;
+        let manager = manager.clone();
+        self.detached.push_back(Detached {
+            inside,
+            manager,
+            cause,
+            started,
+        });
     }
 
     /// CAN-3: one after another, inside first.
@@ -492,6 +607,7 @@ impl Oracle {
             manager,
             cause,
             started,
+            ..
         }) = self.detached.pop_front()
         {
             if !started {

@@ -66,6 +66,9 @@ pub enum Stmt {
     /// A call of another function, whose error is raised and whose value is logged. When there are managers, they are
     /// those of its attribute; none of them may suppress.
     Call {
+        /// The future is dropped when it is still pending after so many polls, as a lost `select!` drops it; what
+        /// encloses the call lives on (rule CAN-4).
+        limit: Option<u8>,
         /// Its number, and its value when it does not return earlier.
         id: Id,
         /// The managers of the attribute.

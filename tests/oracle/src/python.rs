@@ -1,4 +1,4 @@
-//! Prints programs for CPython, and says which of them mean the same there.
+//! Prints programs for Python, and says which of them mean the same there.
 //!
 //! | where they differ | what becomes of it |
 //! | --- | --- |
@@ -9,6 +9,7 @@
 //! | `return Err(..)` and an `Err` as tail are values (FLO-4) | raised |
 //! | `else` (SUP-5) | an `if` after the block, on a flag that the managers' classes set |
 //! | a drop cannot wait: exits run in place, and must not be pending (CAN-1, CAN-2) | [`comparable`] |
+//! | no future that is dropped while its caller lives on (CAN-4) | [`comparable`] |
 //! | no labels, no values of blocks (FLO-1) | [`comparable`] |
 //! | no `inspect` that could panic (PAN-3) | [`comparable`] |
 //! | one kind of manager, without `abandon` (CAN-1) | [`comparable`] |
@@ -55,7 +56,10 @@ fn adapt(stmts: &mut [Stmt], innermost: Option<Id>, item: &impl Fn(&mut Manager)
                 with.items.iter_mut().for_each(item);
                 adapt(&mut with.body, innermost, item);
             }
-            Stmt::Call { items, body, .. } => {
+            Stmt::Call {
+                limit, items, body, ..
+            } => {
+                *limit = None;
                 items.iter_mut().for_each(item);
                 adapt(body, None, item);
             }
@@ -147,7 +151,9 @@ impl Printer {
             }
             Stmt::Labeled { .. } => unreachable!("a comparable program has none"),
             Stmt::With(with) => self.with(with),
-            Stmt::Call { id, items, body } => {
+            Stmt::Call {
+                id, items, body, ..
+            } => {
                 self.function(&format!("call_{id}"), *id, items, body);
                 self.line(&format!("v{id} = await call_{id}(run)"));
                 self.line(&format!("run.log(f\"value {id}: {{v{id}}}\")"));

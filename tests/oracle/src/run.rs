@@ -15,9 +15,11 @@ use std::task::{Context, Poll, Waker};
 use async_with::report::{Entry, collect};
 use async_with::{
     AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager, drain,
+    pending_exits,
 };
 use async_with_tests::{Log, pend, short};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
 
 use crate::program::{Act, End, Id, Manager, label};
 
@@ -97,6 +99,24 @@ impl Run {
     /// Is pending for as many polls.
     pub async fn pend(&self, times: u8) {
         pend(times.into()).await;
+    }
+
+    /// Polls a future so many times, and drops it if it is still pending.
+    pub async fn limited<F: Future>(&self, polls: u8, future: F) -> Option<F::Output> {
+        let mut future = Box::pin(future);
+        let mut left = polls;
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => {
+                left -= 1;
+                if left == 0 {
+                    Poll::Ready(None)
+                } else {
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     /// The expression of an item. It panics when its plan says so.
@@ -347,7 +367,7 @@ impl Driver {
     ) -> Vec<String> {
         let run = Run::default();
         let whole = async {
-            let outcome = drive(&run, end, program(&run));
+            let outcome = drive(&run, end, program(&run)).await;
             drain().await;
             outcome
         };
@@ -392,7 +412,8 @@ pub fn printed(output: &str) -> Vec<Vec<String>> {
 /// Far more polls than any program has.
 const STUCK: u32 = 100_000;
 
-fn drive(run: &Run, end: End, program: impl Future<Output = Result<u32, Boom>>) -> String {
+/// Between two polls of the program, what was detached runs to its end.
+async fn drive(run: &Run, end: End, program: impl Future<Output = Result<u32, Boom>>) -> String {
     let mut program = Box::pin(program);
     let mut context = Context::from_waker(Waker::noop());
     for clock in 1..STUCK {
@@ -401,7 +422,11 @@ fn drive(run: &Run, end: End, program: impl Future<Output = Result<u32, Boom>>) 
         match catch_unwind(AssertUnwindSafe(&mut poll)) {
             Ok(Poll::Ready(result)) => return format!("{result:?}"),
             Ok(Poll::Pending) if end == End::Drop(clock) => return "dropped".to_owned(),
-            Ok(Poll::Pending) => {}
+            Ok(Poll::Pending) => {
+                while pending_exits().iter().any(|exit| exit.detached) {
+                    yield_now().await;
+                }
+            }
             Err(payload) => return format!("panic {}", message(&*payload)),
         }
     }

@@ -119,10 +119,24 @@ impl Printer {
                 self.line(&format!("run.value({id}, value);"));
             }
             Stmt::With(with) => self.with(with),
-            Stmt::Call { id, items, body } => {
+            Stmt::Call {
+                limit,
+                id,
+                items,
+                body,
+            } => {
                 self.function(&format!("call_{id}"), items, body, &format!("Ok({id})"));
-                self.line(&format!("let value = call_{id}(run).await?;"));
-                self.line(&format!("run.value({id}, value);"));
+                let Some(limit) = limit else {
+                    self.line(&format!("let value = call_{id}(run).await?;"));
+                    self.line(&format!("run.value({id}, value);"));
+                    return;
+                };
+                self.line(&format!(
+                    "match run.limited({limit}, call_{id}(run)).await {{"
+                ));
+                self.line(&format!("    Some(result) => run.value({id}, result?),"));
+                self.line(&format!("    None => run.log(\"dropped {id}\"),"));
+                self.line("}");
             }
         }
     }

@@ -4,13 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use async_with_oracle::generate;
 use async_with_oracle::oracle::{Dialect, predict};
 use async_with_oracle::program::Program;
 use async_with_oracle::run::printed;
 use async_with_oracle::rust;
 
-use crate::{compare, variable};
+use crate::{compare, programs, variable};
 
 const PACKAGE: &str = r#"
 [package]
@@ -62,10 +61,14 @@ fn observe(programs: &[Program]) -> Vec<Vec<String>> {
 
 #[test]
 fn printed_programs_do_what_the_rules_say() {
-    let first = variable("ASYNC_WITH_SEED", 0) as u64;
     // Compiling takes long: only programs in which something happens.
-    let eventful = |program: &Program| predict(program, Dialect::Rust).len() > 12;
-    let programs = (first..).map(generate::program).filter(eventful);
-    let programs: Vec<_> = programs.take(variable("ASYNC_WITH_PRINTED", 80)).collect();
-    compare(&programs, Dialect::Rust, observe);
+    let is_eventful = |program: &Program| {
+        predict(program, Dialect::Rust).is_some_and(|predicted| predicted.len() > 12)
+    };
+    let count = variable("ASYNC_WITH_PRINTED", 60);
+    compare(
+        programs().filter(is_eventful).take(count),
+        Dialect::Rust,
+        observe,
+    );
 }
