@@ -4,12 +4,11 @@
 //! | --- | --- |
 //! | items one by one, exits in reverse, several items as nested blocks | ORD-1, ORD-2, ORD-3 |
 //! | polls are counted by the suspension points of enters, bodies and exits; there are no others | ORD-6 |
-//! | one exit for each enter that succeeded, told how the body ended | EXI-1 to EXI-5 |
-//! | the look at the error, directly before the exit, from the inside outwards | EXI-7, ERR-6 |
+//! | one exit for each enter that succeeded, told how the body ended, after a look at the error | EXI-1 to EXI-5, EXI-7, ERR-6 |
 //! | jumps and values, evaluated before the exits, given up when an exit fails | FLO-1, FLO-4, FLO-5, FLO-6 |
 //! | the first failure is raised, later ones are reported | ERR-1 to ERR-5, PAN-1, PAN-2, PAN-3 |
 //! | a verdict ends errors and interruptions, or panics when it says so; never a drop | SUP-1 to SUP-4 |
-//! | dropped: exits go on, in order, outside; scoped managers abandon | CAN-1, CAN-2, CAN-3, CAN-7 |
+//! | dropped: exits go on, in order, outside, and what encloses them waits; scoped managers abandon | CAN-1 to CAN-4, CAN-7 |
 //! | interrupted: the innermost block first, in place; the body wins; the outermost raises | CAN-6 |
 //!
 //! A [`Dialect`] says where Python differs, so that one reference stands between the library and Python itself.
@@ -21,9 +20,10 @@ use async_with::Verdict;
 use crate::program::{Act, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With, label};
 
 /// Whose rules count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// Those of this project.
+    #[default]
     Rust,
     /// Python's. An error of an exit takes the place of whatever was pending, which is not reported (unlike rules ERR-3
     /// and PAN-2), and an interruption ends an exit in the middle (unlike rule CAN-6).
@@ -38,44 +38,35 @@ pub fn predict(program: &Program, dialect: Dialect) -> Option<Vec<String>> {
         dialect,
         end: program.end,
         clock: 1,
-        log: Vec::new(),
-        reports: Vec::new(),
-        reached: HashMap::new(),
-        open: Vec::new(),
-        cancelled_to: None,
-        limits: Vec::new(),
-        dropped_to: None,
-        detached: VecDeque::new(),
-        is_beside: false,
-        is_ambiguous: false,
+        ..Oracle::default()
     };
-    let outcome = match oracle.stmts(&program.body) {
-        Flow::Falls(_) => "Ok(0)".to_owned(),
-        Flow::Return(value) => format!("Ok({value})"),
-        Flow::Failed(error) => format!("Err({error})"),
-        Flow::Panicked(payload) => format!("panic {payload}"),
-        Flow::Dropped => "dropped".to_owned(),
-        Flow::Break(..) | Flow::Continue(_) | Flow::Skipped | Flow::Cancelled { .. } => {
-            unreachable!("it ends inside the program")
-        }
+    let outcome = match oracle.stmts(&program.body).err() {
+        None => "Ok(0)".to_owned(),
+        Some(Flow::Return(value)) => format!("Ok({value})"),
+        Some(Flow::Failed(error)) => format!("Err({error})"),
+        Some(Flow::Panicked(payload)) => format!("panic {payload}"),
+        Some(Flow::Dropped) => "dropped".to_owned(),
+        _ => unreachable!("it ends inside the program"),
     };
     oracle.run_detached();
     if oracle.is_ambiguous {
         return None;
     }
-    let Oracle { log, reports, .. } = oracle;
-    let mut lines = log;
-    lines.push(format!("outcome: {outcome}"));
+    oracle.log.push(format!("outcome: {outcome}"));
     if dialect == Dialect::Rust {
-        lines.extend(reports);
+        oracle.log.append(&mut oracle.reports);
     }
-    Some(lines)
+    Some(oracle.log)
 }
 
-/// How control goes on.
+/// How control goes on: `Ok` where it falls through.
+type Goes = Result<(), Flow>;
+
+/// How control goes on where it does not fall through.
+#[derive(PartialEq)]
 enum Flow {
-    /// To what comes next, with a value.
-    Falls(Value),
+    /// It does, with an `Err` as the value of the body.
+    FallsErr(String),
     /// To what comes after the block: a failure was suppressed.
     Skipped,
     Break(Id, Id),
@@ -87,59 +78,22 @@ enum Flow {
     Cancelled {
         is_polled: bool,
     },
+    /// Not further: this is the block that is interrupted. Its exit decides about the error.
+    Interrupted(String),
+    /// Out of what is dropped.
     Dropped,
-}
-
-#[derive(Clone, PartialEq)]
-enum Value {
-    Unit,
-    Number(Id),
-    Ok(Id),
-    Err(String),
 }
 
 /// What a block that is cancelled from further out does after its exit.
 const PARKED: Flow = Flow::Cancelled { is_polled: true };
-const NEXT: Flow = Flow::Falls(Value::Unit);
 
-#[derive(Clone, Copy, PartialEq)]
-enum Cause {
-    Completed,
-    Failed,
-    Panicked,
-    Cancelled,
-    Dropped,
-}
-
-impl Cause {
-    fn name(self) -> &'static str {
-        match self {
-            Cause::Completed => "completed",
-            Cause::Failed => "failed Boom",
-            Cause::Panicked => "panicked",
-            Cause::Cancelled => "cancelled",
-            Cause::Dropped => "dropped",
-        }
-    }
-}
-
-/// What waits for the exit to run.
-struct Pending {
-    flow: Flow,
-    /// The error that the interruption brought, if this block was the interrupted one.
-    interruption: Option<String>,
-}
-
-/// How an exit ended.
-enum Exited {
-    Returned,
-    Failed(String),
-    Panicked(String),
-    /// In the middle, by an interruption: Python only.
-    Interrupted,
-    /// In the middle, by a drop.
-    Dropped,
-}
+/// The cause as the log shows it.
+type Cause = &'static str;
+const COMPLETED: Cause = "completed";
+const FAILED: Cause = "failed Boom";
+const PANICKED: Cause = "panicked";
+const CANCELLED: Cause = "cancelled";
+const DROPPED: Cause = "dropped";
 
 /// An exit that runs outside, between two polls: the log lines and the end that are still to come.
 struct Detached {
@@ -150,21 +104,7 @@ struct Detached {
     started: bool,
 }
 
-/// A pending suspension point was not resumed.
-enum Stopped {
-    Dropped,
-    Cancelled { is_polled: bool },
-}
-
-impl From<Stopped> for Flow {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Dropped => Flow::Dropped,
-            Stopped::Cancelled { is_polled } => Flow::Cancelled { is_polled },
-        }
-    }
-}
-
+#[derive(Default)]
 struct Oracle {
     dialect: Dialect,
     end: End,
@@ -177,8 +117,8 @@ struct Oracle {
     open: Vec<Option<u32>>,
     /// The index in `open` of the block that is interrupted, while those inside of it end.
     cancelled_to: Option<usize>,
-    /// The calls whose future is dropped after some polls, from the outside.
-    limits: Vec<Limit>,
+    /// The calls whose future is dropped: after how many polls, and how many blocks are open around it.
+    limits: Vec<(u8, usize)>,
     /// What is dropped, while it is: the call with this index in `limits`, or else the whole program.
     dropped_to: Option<usize>,
     detached: VecDeque<Detached>,
@@ -188,12 +128,6 @@ struct Oracle {
     is_ambiguous: bool,
 }
 
-struct Limit {
-    polls: u8,
-    /// How many blocks are open around it.
-    inside: usize,
-}
-
 impl Oracle {
     fn write(&mut self, event: &str, id: Id) {
         self.log.push(label(event, id));
@@ -201,15 +135,14 @@ impl Oracle {
 
     fn report(&mut self, phase: &str, cause: Cause, incident: &str) {
         self.reports
-            .push(format!("report: {phase} ({}) {incident}", cause.name()));
+            .push(format!("report: {phase} ({cause}) {incident}"));
     }
 
     /// The end of a poll: what is pending goes on in the next one, or it does not.
-    fn suspend(&mut self) -> Result<(), Stopped> {
+    fn suspend(&mut self) -> Goes {
         let before = self.cancelled_to;
         for index in (0..self.limits.len()).rev() {
-            let inside = self.limits[index].inside;
-            self.interrupt_from(inside);
+            self.interrupt_from(self.limits[index].1);
             self.use_up(index)?;
         }
         self.interrupt_from(0);
@@ -218,112 +151,92 @@ impl Oracle {
         }
         self.clock += 1;
         self.run_detached();
-        if self.cancelled_to == before {
-            Ok(())
-        } else {
-            Err(Stopped::Cancelled { is_polled: false })
+        if self.cancelled_to != before {
+            return Err(Flow::Cancelled { is_polled: false });
         }
+        Ok(())
     }
 
     /// Of the blocks from this one on, the outermost that interrupts is the one to raise.
     fn interrupt_from(&mut self, from: usize) {
         let fires = |at: &Option<u32>| at.is_some_and(|at| at <= self.clock);
         if let Some(index) = self.open[from..].iter().position(fires) {
-            let target = self
-                .cancelled_to
-                .map_or(from + index, |target| target.min(from + index));
-            self.cancelled_to = Some(target);
+            let target = self.cancelled_to.unwrap_or(usize::MAX);
+            self.cancelled_to = Some(target.min(from + index));
         }
     }
 
     /// One more poll of a call whose polls are limited.
-    fn use_up(&mut self, index: usize) -> Result<(), Stopped> {
-        let limit = &mut self.limits[index];
-        limit.polls -= 1;
-        if limit.polls > 0 {
-            Ok(())
-        } else {
-            Err(self.drop_to(Some(index)))
+    fn use_up(&mut self, index: usize) -> Goes {
+        self.limits[index].0 -= 1;
+        if self.limits[index].0 == 0 {
+            return Err(self.drop_to(Some(index)));
         }
+        Ok(())
     }
 
-    fn drop_to(&mut self, limit: Option<usize>) -> Stopped {
+    fn drop_to(&mut self, limit: Option<usize>) -> Flow {
         self.dropped_to = limit;
-        let inside = limit.map_or(0, |limit| self.limits[limit].inside);
+        let inside = limit.map_or(0, |limit| self.limits[limit].1);
         // An interruption of a block that is dropped ends with it.
         self.cancelled_to = self.cancelled_to.filter(|&target| target < inside);
         // What a dropped block would have waited for, the one outside waits for.
         for detached in &mut self.detached {
             detached.inside = detached.inside.min(inside);
+            self.is_ambiguous |= detached.manager.exit_pends > 0;
         }
         self.is_beside = !self.detached.is_empty();
-        self.is_ambiguous |= self
-            .detached
-            .iter()
-            .any(|detached| detached.manager.exit_pends > 0);
-        Stopped::Dropped
+        Flow::Dropped
     }
 
-    /// Whether the running body was interrupted, and goes on because what was open inside of it is dropped.
+    /// The running body was interrupted, and goes on because what was open inside was dropped: it ends in this poll.
     fn is_told(&self) -> bool {
         self.cancelled_to.is_some() && self.dialect == Dialect::Rust
     }
 
-    fn pend(&mut self, times: u8) -> Result<(), Stopped> {
+    fn pend(&mut self, times: u8) -> Goes {
         for _ in 0..times {
-            // Told earlier, and left alone by the drop of what was still inside: it ends in this very poll.
             if self.is_told() {
-                return Err(Stopped::Cancelled { is_polled: true });
+                return Err(PARKED);
             }
             self.suspend()?;
         }
         Ok(())
     }
 
-    fn stmts(&mut self, stmts: &[Stmt]) -> Flow {
-        for stmt in stmts {
-            match self.stmt(stmt) {
-                Flow::Falls(_) => {}
-                flow => return flow,
-            }
-        }
-        NEXT
+    fn stmts(&mut self, stmts: &[Stmt]) -> Goes {
+        stmts.iter().try_for_each(|stmt| self.stmt(stmt))
     }
 
-    fn stmt(&mut self, stmt: &Stmt) -> Flow {
+    fn stmt(&mut self, stmt: &Stmt) -> Goes {
         match stmt {
             Stmt::Log(id) => self.write("log", *id),
-            Stmt::Pend(times) => {
-                if let Err(stopped) = self.pend(*times) {
-                    return stopped.into();
-                }
-            }
+            Stmt::Pend(times) => self.pend(*times)?,
             Stmt::Leave { id, on, way } => {
                 let reached = self.reached.entry(*id).or_default();
                 *reached += 1;
                 if on.is_none_or(|on| on == *reached) {
-                    return leave(*id, *way);
+                    return Err(leave(*id, *way));
                 }
             }
             Stmt::Loop { id, times, body } => {
                 for _ in 0..*times {
                     match self.stmts(body) {
-                        Flow::Falls(_) => {}
-                        Flow::Continue(target) if target == *id => {}
-                        Flow::Break(target, _) if target == *id => break,
-                        flow => return flow,
+                        Err(Flow::Continue(target)) if target == *id => {}
+                        Err(Flow::Break(target, _)) if target == *id => break,
+                        flow => flow?,
                     }
                 }
             }
             Stmt::Labeled { id, body } => {
                 let value = match self.stmts(body) {
-                    Flow::Falls(_) => *id,
-                    Flow::Break(target, value) if target == *id => value,
-                    flow => return flow,
+                    Ok(()) => *id,
+                    Err(Flow::Break(target, value)) if target == *id => value,
+                    Err(flow) => return Err(flow),
                 };
                 self.log.push(format!("value {id}: {value}"));
             }
-            Stmt::With(with) => return self.with(with),
+            Stmt::With(with) => self.with(with)?,
             Stmt::Call {
                 limit,
                 id,
@@ -331,271 +244,220 @@ impl Oracle {
                 body,
             } => {
                 let (index, inside) = (self.limits.len(), self.open.len());
-                self.limits
-                    .extend(limit.map(|polls| Limit { polls, inside }));
-                let mut flow = self.items(items, body, &Value::Ok(*id));
-                if let Flow::Cancelled { is_polled: true } = flow
-                    && limit.is_some()
-                    && self.use_up(index).is_err()
-                {
-                    flow = Flow::Dropped;
+                self.limits.extend(limit.map(|polls| (polls, inside)));
+                let mut flow = self.items(items, body, None);
+                if let (Err(PARKED), Some(_)) = (&flow, limit) {
+                    flow = self.use_up(index).and(flow);
                 }
                 self.limits.truncate(index);
                 let value = match flow {
-                    Flow::Falls(_) => *id,
-                    Flow::Return(value) => value,
-                    Flow::Dropped if limit.is_some() && self.dropped_to == Some(index) => {
+                    Ok(()) => *id,
+                    Err(Flow::Return(value)) => value,
+                    Err(Flow::Dropped) if limit.is_some() && self.dropped_to == Some(index) => {
                         self.write("dropped", *id);
-                        return NEXT;
+                        return Ok(());
                     }
-                    flow => return flow,
+                    Err(flow) => return Err(flow),
                 };
                 self.log.push(format!("value {id}: {value}"));
             }
         }
-        NEXT
+        Ok(())
     }
 
-    fn with(&mut self, with: &With) -> Flow {
-        let tail = match with.tail {
-            Tail::Unit => Value::Unit,
-            Tail::Number => Value::Number(with.id),
-            Tail::Ok => Value::Ok(with.id),
-            Tail::Err | Tail::ErrRaised => Value::Err(label("tail", with.id)),
-        };
-        let value = match self.items(&with.items, &with.body, &tail) {
-            Flow::Falls(value) => value,
-            Flow::Skipped => {
+    fn with(&mut self, with: &With) -> Goes {
+        let is_err = matches!(with.tail, Tail::Err | Tail::ErrRaised);
+        let error = is_err.then(|| label("tail", with.id));
+        let value = match self.items(&with.items, &with.body, error.as_deref()) {
+            Ok(()) => with.id,
+            Err(Flow::FallsErr(error)) if with.tail == Tail::ErrRaised => {
+                return Err(Flow::Failed(error));
+            }
+            Err(Flow::FallsErr(error)) => {
+                self.log.push(format!("value {}: Err({error})", with.id));
+                return Ok(());
+            }
+            Err(Flow::Skipped) => {
                 if with.has_else() {
                     self.write("else", with.id);
                 }
-                match with.tail {
-                    Tail::Unit => Value::Unit,
-                    Tail::Number => Value::Number(0),
-                    Tail::Ok | Tail::Err | Tail::ErrRaised => Value::Ok(0),
-                }
+                0
             }
-            flow => return flow,
+            Err(flow) => return Err(flow),
         };
-        let shown = match value {
-            Value::Unit => return NEXT,
-            Value::Number(value) => value.to_string(),
-            Value::Ok(value) => format!("Ok({value})"),
-            Value::Err(error) if with.tail == Tail::ErrRaised => return Flow::Failed(error),
-            Value::Err(error) => format!("Err({error})"),
-        };
-        self.log.push(format!("value {}: {shown}", with.id));
-        NEXT
+        match with.tail {
+            Tail::Unit => {}
+            Tail::Number => self.log.push(format!("value {}: {value}", with.id)),
+            _ => self.log.push(format!("value {}: Ok({value})", with.id)),
+        }
+        Ok(())
     }
 
-    /// Several items are nested blocks (rule ORD-3).
-    fn items(&mut self, items: &[Manager], body: &[Stmt], tail: &Value) -> Flow {
+    /// Several items are nested blocks (rule ORD-3). `error` is in the `Err` that the body ends with.
+    fn items(&mut self, items: &[Manager], body: &[Stmt], error: Option<&str>) -> Goes {
         let Some((manager, rest)) = items.split_first() else {
-            return match self.stmts(body) {
-                Flow::Falls(_) => Flow::Falls(tail.clone()),
-                flow => flow,
-            };
+            self.stmts(body)?;
+            return error.map_or(Ok(()), |error| Err(Flow::FallsErr(error.to_owned())));
         };
         self.write("make", manager.id);
-        match manager.make {
-            Act::Succeed => {}
-            Act::Fail => return Flow::Failed(label("make", manager.id)),
-            Act::Panic => return Flow::Panicked(label("make", manager.id)),
-        }
+        act(manager.make, "make", manager.id)?;
         self.write("enter", manager.id);
-        if let Err(stopped) = self.pend(manager.enter_pends) {
-            return stopped.into();
-        }
-        match manager.enter {
-            Act::Succeed => self.write("entered", manager.id),
-            Act::Fail => return Flow::Failed(label("enter", manager.id)),
-            Act::Panic => return Flow::Panicked(label("enter", manager.id)),
-        }
+        self.pend(manager.enter_pends)?;
+        act(manager.enter, "enter", manager.id)?;
+        self.write("entered", manager.id);
         let is_told = self.is_told();
         self.open.push(manager.interrupts);
         // A block that is opened after its surroundings were told is told at once.
         let flow = if is_told {
-            PARKED
+            Err(PARKED)
         } else {
-            self.items(rest, body, tail)
+            self.items(rest, body, error)
         };
         self.open.pop();
         self.leave(manager, flow)
     }
 
     /// From the end of a manager's body to the end of its exit.
-    fn leave(&mut self, manager: &Manager, flow: Flow) -> Flow {
+    fn leave(&mut self, manager: &Manager, mut flow: Goes) -> Goes {
         let depth = self.open.len();
-        let interrupted = self.cancelled_to == Some(depth);
-        if interrupted {
+        if self.cancelled_to == Some(depth) {
             self.cancelled_to = None;
+            // A panic goes on in place of the interruption (rule CAN-6).
+            if let Err(Flow::Cancelled { .. }) = flow {
+                flow = Err(Flow::Interrupted(label("interrupt", manager.id)));
+            }
         }
-        let error = match &flow {
-            Flow::Failed(error) | Flow::Falls(Value::Err(error)) => Some(error.clone()),
-            _ => None,
-        };
         let mut cause = match &flow {
-            _ if error.is_some() => Cause::Failed,
-            Flow::Panicked(_) => Cause::Panicked,
-            Flow::Cancelled { .. } => Cause::Cancelled,
-            Flow::Dropped => {
-                self.drop_in_body(manager);
+            Err(Flow::Failed(error) | Flow::FallsErr(error)) => {
+                self.log.push(format!("inspect {}: {error}", manager.id));
+                FAILED
+            }
+            Err(Flow::Panicked(_)) => PANICKED,
+            Err(Flow::Cancelled { .. } | Flow::Interrupted(_)) => CANCELLED,
+            Err(Flow::Dropped) => {
+                self.abandon(manager, DROPPED);
                 return flow;
             }
-            _ => Cause::Completed,
+            _ => COMPLETED,
         };
-        // A panic goes on in place of the interruption (rule CAN-6).
-        let interrupted = interrupted && cause == Cause::Cancelled;
-        let mut pending = Pending {
-            flow,
-            interruption: interrupted.then(|| label("interrupt", manager.id)),
-        };
-        if let Some(error) = error {
-            self.log.push(format!("inspect {}: {error}", manager.id));
-            if manager.inspect_panics {
-                self.panic(&mut pending, label("inspect", manager.id), "inspect", cause);
-                cause = Cause::Panicked;
-            }
+        if cause == FAILED && manager.inspect_panics {
+            flow = self.panic(flow, label("inspect", manager.id), "inspect", cause);
+            cause = PANICKED;
         }
-        let exited = self.exit(manager, cause, &pending);
-        let mut cancelled = self.cancelled_to.is_some_and(|target| target < depth);
-        if self.dialect == Dialect::Python {
-            cancelled &= matches!(pending.flow, Flow::Cancelled { .. });
-        }
-        self.conclude(manager, cause, pending, exited, cancelled)
+        self.exit(manager, cause, &flow)?;
+        self.conclude(manager, cause, flow)
     }
 
     /// A panic takes the place of what is pending, unless that is an earlier panic (rule PAN-2).
-    fn panic(&mut self, pending: &mut Pending, payload: String, phase: &str, cause: Cause) {
-        if let Flow::Panicked(_) = pending.flow {
+    fn panic(&mut self, flow: Goes, payload: String, phase: &str, cause: Cause) -> Goes {
+        if let Err(Flow::Panicked(_)) = flow {
             self.report(phase, cause, &format!("panicked: {payload}"));
-            return;
+            return flow;
         }
-        self.report_pending(pending, cause);
-        pending.interruption = None;
-        pending.flow = Flow::Panicked(payload);
+        self.report_pending(&flow, cause);
+        Err(Flow::Panicked(payload))
     }
 
-    fn report_pending(&mut self, pending: &Pending, cause: Cause) {
-        match (&pending.flow, &pending.interruption) {
-            (_, Some(error)) => self.report("interrupt", cause, &format!("failed: {error}")),
-            (Flow::Failed(error) | Flow::Falls(Value::Err(error)), None) => {
-                self.report("body", cause, &format!("failed: {error}"));
+    fn report_pending(&mut self, flow: &Goes, cause: Cause) {
+        let (phase, incident) = match flow {
+            Err(Flow::Interrupted(error)) => ("interrupt", format!("failed: {error}")),
+            Err(Flow::Failed(error) | Flow::FallsErr(error)) => {
+                ("body", format!("failed: {error}"))
             }
-            _ => {}
-        }
+            Err(Flow::Panicked(payload)) => ("body", format!("panicked: {payload}")),
+            _ => return,
+        };
+        self.report(phase, cause, &incident);
     }
 
-    fn exit(&mut self, manager: &Manager, cause: Cause, pending: &Pending) -> Exited {
+    /// Up to the end of the exit; or how control goes on, when it is stopped in the middle.
+    fn exit(&mut self, manager: &Manager, cause: Cause, flow: &Goes) -> Goes {
         let depth = self.open.len();
         // CAN-4: what was dropped in the body is waited for.
         let waits = self.detached.iter().any(|detached| detached.inside > depth);
-        if waits && let Err(Stopped::Dropped) = self.suspend() {
-            self.drop_in_exit(manager, cause, pending, false);
-            return Exited::Dropped;
+        if waits && let Err(Flow::Dropped) = self.suspend() {
+            self.report_lost(flow, cause);
+            self.abandon(manager, cause);
+            return Err(Flow::Dropped);
         }
-        self.write_exit(manager, cause);
+        self.log.push(format!("exit {}: {cause}", manager.id));
         for _ in 0..manager.exit_pends {
             match self.suspend() {
-                Err(Stopped::Dropped) => {
-                    self.drop_in_exit(manager, cause, pending, true);
-                    return Exited::Dropped;
+                Err(Flow::Dropped) => {
+                    self.report_lost(flow, cause);
+                    // CAN-2
+                    match manager.kind {
+                        Kind::Surviving => self.detach(manager, cause, true),
+                        Kind::Scoped => self.report("exit", cause, "was not finished"),
+                    }
+                    return Err(Flow::Dropped);
                 }
-                Err(Stopped::Cancelled { .. }) if self.dialect == Dialect::Python => {
-                    return Exited::Interrupted;
-                }
+                Err(_) if self.dialect == Dialect::Python => return Err(PARKED),
                 // An exit that was started is finished.
-                Err(Stopped::Cancelled { .. }) | Ok(()) => {}
+                _ => {}
             }
         }
         self.write("exited", manager.id);
-        match manager.exit {
-            Act::Succeed => Exited::Returned,
-            Act::Fail => Exited::Failed(label("exit", manager.id)),
-            Act::Panic => Exited::Panicked(label("exit", manager.id)),
-        }
+        Ok(())
     }
 
-    fn write_exit(&mut self, manager: &Manager, cause: Cause) {
-        self.log
-            .push(format!("exit {}: {}", manager.id, cause.name()));
+    /// What was to be raised after an exit has nobody to be raised to. An interruption was to end the block, and so does
+    /// the drop.
+    fn report_lost(&mut self, flow: &Goes, cause: Cause) {
+        if !matches!(flow, Err(Flow::Interrupted(_))) {
+            self.report_pending(flow, cause);
+        }
     }
 
     /// Brings together how the body ended and how the exit did. Of a block that is cancelled from further out, nothing
     /// leaves but a panic.
-    fn conclude(
-        &mut self,
-        manager: &Manager,
-        cause: Cause,
-        mut pending: Pending,
-        exited: Exited,
-        cancelled: bool,
-    ) -> Flow {
-        match exited {
-            Exited::Returned => {
+    fn conclude(&mut self, manager: &Manager, cause: Cause, mut flow: Goes) -> Goes {
+        let depth = self.open.len();
+        let mut cancelled = self.cancelled_to.is_some_and(|target| target < depth);
+        let exit = label("exit", manager.id);
+        if self.dialect == Dialect::Python {
+            cancelled &= matches!(flow, Err(Flow::Cancelled { .. }));
+            act(manager.exit, "exit", manager.id)?;
+        }
+        match manager.exit {
+            Act::Succeed => {
                 let suppressed = match manager.verdict {
                     None | Some(Verdict::Propagate) => false,
-                    Some(Verdict::Suppress) => matches!(cause, Cause::Failed | Cause::Cancelled),
-                    Some(Verdict::SuppressPanic) => cause != Cause::Completed,
+                    Some(Verdict::Suppress) => matches!(cause, FAILED | CANCELLED),
+                    Some(Verdict::SuppressPanic) => cause != COMPLETED,
                 };
                 if suppressed {
-                    return if cancelled { PARKED } else { Flow::Skipped };
+                    return Err(if cancelled { PARKED } else { Flow::Skipped });
                 }
             }
-            Exited::Failed(error) if self.dialect == Dialect::Python => return Flow::Failed(error),
-            Exited::Panicked(error) if self.dialect == Dialect::Python => {
-                return Flow::Panicked(error);
+            Act::Fail if cause == COMPLETED && !cancelled => return Err(Flow::Failed(exit)),
+            Act::Fail => self.report("exit", cause, &format!("failed: {exit}")),
+            Act::Panic => flow = self.panic(flow, exit, "exit", cause),
+        }
+        match flow {
+            Err(Flow::Panicked(_)) => flow,
+            flow if cancelled => {
+                self.report_pending(&flow, cause);
+                Err(PARKED)
             }
-            Exited::Failed(error) if cause == Cause::Completed && !cancelled => {
-                return Flow::Failed(error);
-            }
-            Exited::Failed(error) => self.report("exit", cause, &format!("failed: {error}")),
-            Exited::Panicked(payload) => self.panic(&mut pending, payload, "exit", cause),
-            Exited::Interrupted => return PARKED,
-            Exited::Dropped => return Flow::Dropped,
-        }
-        if let Flow::Panicked(_) = pending.flow {
-            return pending.flow;
-        }
-        if cancelled {
-            self.report_pending(&pending, cause);
-            return PARKED;
-        }
-        match pending.interruption {
-            Some(error) => Flow::Failed(error),
-            None => pending.flow,
+            Err(Flow::Interrupted(error)) => Err(Flow::Failed(error)),
+            flow => flow,
         }
     }
 
     /// CAN-1: the exit runs outside, or the manager abandons.
-    fn drop_in_body(&mut self, manager: &Manager) {
+    fn abandon(&mut self, manager: &Manager, cause: Cause) {
         match manager.kind {
-            Kind::Surviving => self.detach(manager, Cause::Dropped, false),
-            Kind::Scoped => self.write("abandon", manager.id),
-        }
-    }
-
-    /// CAN-2: the exit goes on outside, or is reported as unfinished; what was to be raised has nobody to be raised to.
-    fn drop_in_exit(&mut self, manager: &Manager, cause: Cause, pending: &Pending, started: bool) {
-        if let Flow::Panicked(payload) = &pending.flow {
-            self.report("body", cause, &format!("panicked: {payload}"));
-        } else if pending.interruption.is_none() {
-            self.report_pending(pending, cause);
-        }
-        match manager.kind {
-            Kind::Surviving => self.detach(manager, cause, started),
-            Kind::Scoped if started => self.report("exit", cause, "was not finished"),
+            Kind::Surviving => self.detach(manager, cause, false),
             Kind::Scoped => self.write("abandon", manager.id),
         }
     }
 
     fn detach(&mut self, manager: &Manager, cause: Cause, started: bool) {
-        let inside = self.dropped_to.map_or(0, |limit| self.limits[limit].inside);
         self.is_ambiguous |= self.is_beside && manager.exit_pends > 0;
-        let manager = manager.clone();
         self.detached.push_back(Detached {
-            inside,
-            manager,
+            inside: self.dropped_to.map_or(0, |limit| self.limits[limit].1),
+            manager: manager.clone(),
             cause,
             started,
         });
@@ -603,22 +465,16 @@ impl Oracle {
 
     /// CAN-3: one after another, inside first.
     fn run_detached(&mut self) {
-        while let Some(Detached {
-            manager,
-            cause,
-            started,
-            ..
-        }) = self.detached.pop_front()
-        {
-            if !started {
-                self.write_exit(&manager, cause);
+        while let Some(exit) = self.detached.pop_front() {
+            let (manager, cause) = (exit.manager, exit.cause);
+            if !exit.started {
+                self.log.push(format!("exit {}: {cause}", manager.id));
             }
             self.write("exited", manager.id);
-            let ended = label("exit", manager.id);
             match manager.exit {
                 Act::Succeed => {}
-                Act::Fail => self.report("exit", cause, &format!("failed: {ended}")),
-                Act::Panic => self.report("exit", cause, &format!("panicked: {ended}")),
+                Act::Fail => self.report("exit", cause, &format!("failed: exit {}", manager.id)),
+                Act::Panic => self.report("exit", cause, &format!("panicked: exit {}", manager.id)),
             }
         }
     }
@@ -632,5 +488,13 @@ fn leave(id: Id, way: Way) -> Flow {
         Way::ReturnErr => Flow::Failed(label("return", id)),
         Way::Raise => Flow::Failed(label("raise", id)),
         Way::Panic => Flow::Panicked(label("panic", id)),
+    }
+}
+
+fn act(act: Act, step: &str, id: Id) -> Goes {
+    match act {
+        Act::Succeed => Ok(()),
+        Act::Fail => Err(Flow::Failed(label(step, id))),
+        Act::Panic => Err(Flow::Panicked(label(step, id))),
     }
 }

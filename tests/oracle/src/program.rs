@@ -21,9 +21,10 @@ pub struct Program {
 }
 
 /// What becomes of a program's future.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     /// It is polled until it is ready.
+    #[default]
     Run,
     /// It is dropped after so many polls, if it is not ready by then.
     Drop(u32),
