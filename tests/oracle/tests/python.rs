@@ -1,4 +1,4 @@
-//! The same programs in CPython.
+//! The same programs in Python itself.
 
 use std::fs;
 use std::path::Path;
