@@ -13,7 +13,9 @@ pub fn batch(programs: &[Program]) -> String {
          use std::convert::Infallible;\n\n\
          use async_with::{async_with, prelude::*};\n\
          use async_with_oracle::program::{Act, End, Manager};\n\
-         use async_with_oracle::run::{Boom, Driver, Entered, Run};\n",
+         use async_with_oracle::run::{Boom, Driver, Entered, Run};\n\n\
+         /// A macro that `async_with!` does not know.\n\
+         macro_rules! perform {\n    ($leave:expr) => {\n        $leave\n    };\n}\n",
     );
     let mut main = String::from(
         "\nfn main() {\n    std::panic::set_hook(Box::new(|_| {}));\n    let driver = Driver::new();\n",
@@ -48,8 +50,8 @@ struct Printer {
     depth: usize,
     /// Whether the forms inside of attributed functions are on: the attribute does not look into macros.
     attributed: bool,
-    /// The enclosing labeled blocks, which `break` gives a value.
-    labeled: Vec<Id>,
+    /// The enclosing loops and labeled blocks, and whether each is a loop.
+    targets: Vec<(Id, bool)>,
 }
 
 impl Printer {
@@ -64,7 +66,8 @@ impl Printer {
     }
 
     fn function(&mut self, name: &str, items: &[Manager], body: &[Stmt], tail: &str) {
-        let outside = std::mem::replace(&mut self.attributed, items.is_empty());
+        let attributed = std::mem::replace(&mut self.attributed, items.is_empty());
+        let targets = std::mem::take(&mut self.targets);
         if items.is_empty() {
             self.line("#[async_with]");
         } else {
@@ -78,7 +81,8 @@ impl Printer {
             printer.line(tail);
         });
         self.line("}");
-        self.attributed = outside;
+        self.attributed = attributed;
+        self.targets = targets;
     }
 
     fn stmts(&mut self, stmts: &[Stmt]) {
@@ -104,17 +108,19 @@ impl Printer {
             }
             Stmt::Loop { id, times, body } => {
                 self.line(&format!("'l{id}: for _ in 0..{times} {{"));
+                self.targets.push((*id, true));
                 self.indented(|printer| printer.stmts(body));
+                self.targets.pop();
                 self.line("}");
             }
             Stmt::Labeled { id, body } => {
                 self.line(&format!("let value = 'l{id}: {{"));
-                self.labeled.push(*id);
+                self.targets.push((*id, false));
                 self.indented(|printer| {
                     printer.stmts(body);
                     printer.line(&id.to_string());
                 });
-                self.labeled.pop();
+                self.targets.pop();
                 self.line("};");
                 self.line(&format!("run.value({id}, value);"));
             }
@@ -211,17 +217,27 @@ impl Printer {
         }
     }
 
+    /// A way out, with and without a label, and in the arguments of another macro.
     fn leave(&self, id: Id, way: Way) -> String {
-        match way {
-            Way::Break(target) if self.labeled.contains(&target) => {
-                format!("break 'l{target} {id};")
+        let innermost = self.targets.iter().rev().find(|(_, is_loop)| *is_loop);
+        let is_innermost = |target| innermost.is_some_and(|&(id, _)| id == target);
+        let leave = match way {
+            Way::Break(target) if self.targets.contains(&(target, false)) => {
+                format!("break 'l{target} {id}")
             }
-            Way::Break(target) => format!("break 'l{target};"),
-            Way::Continue(target) => format!("continue 'l{target};"),
-            Way::Return => format!("return Ok({id});"),
-            Way::ReturnErr => format!("return Err(Boom::new(\"return {id}\"));"),
-            Way::Raise => format!("Err::<(), _>(Boom::new(\"raise {id}\"))?;"),
-            Way::Panic => format!("panic!(\"panic {id}\");"),
+            Way::Break(target) if id % 3 == 1 && is_innermost(target) => "break".to_owned(),
+            Way::Continue(target) if id % 3 == 1 && is_innermost(target) => "continue".to_owned(),
+            Way::Break(target) => format!("break 'l{target}"),
+            Way::Continue(target) => format!("continue 'l{target}"),
+            Way::Return => format!("return Ok({id})"),
+            Way::ReturnErr => format!("return Err(Boom::new(\"return {id}\"))"),
+            Way::Raise => format!("Err::<(), _>(Boom::new(\"raise {id}\"))?"),
+            Way::Panic => format!("panic!(\"panic {id}\")"),
+        };
+        if id % 3 == 0 {
+            format!("perform!({leave});")
+        } else {
+            format!("{leave};")
         }
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! A program that shows a difference is shrunk, and printed as Rust.
 
+mod generated;
 mod interpreted;
 mod printed;
 mod python;

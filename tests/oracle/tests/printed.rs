@@ -51,7 +51,6 @@ fn observe(programs: &[Program]) -> Vec<Vec<String>> {
         .args(["run", "--quiet", "--offline", "--target-dir"])
         .arg(package.join("target"))
         .current_dir(&package)
-        .env_remove("RUSTFLAGS")
         .output()
         .expect("cargo runs");
     let errors = String::from_utf8_lossy(&output.stderr);
