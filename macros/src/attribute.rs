@@ -2,7 +2,7 @@
 //!
 //! Nothing is expanded here but to `async_with!`, so that there is one expansion.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::{self, VisitMut};
@@ -502,6 +502,28 @@ impl Forms<'_> {
             _ => quote_spanned!(span=> #manager as #pat),
         })
     }
+
+    /// Rewrites what is in braces, if that is a body.
+    fn body(&mut self, token: TokenTree) -> TokenTree {
+        let TokenTree::Group(group) = &token else {
+            return token;
+        };
+        if group.delimiter() != Delimiter::Brace {
+            return token;
+        }
+        let Ok(stmts) = Block::parse_within.parse2(group.stream()) else {
+            return token;
+        };
+        let mut block = Block {
+            brace_token: syn::token::Brace(group.span()),
+            stmts,
+        };
+        self.visit_block_mut(&mut block);
+        let stmts = block.stmts.iter();
+        let mut body = Group::new(Delimiter::Brace, quote!(#(#stmts)*));
+        body.set_span(group.span());
+        body.into()
+    }
 }
 
 /// The condition of a `#[cfg(..)]`.
@@ -568,6 +590,16 @@ impl VisitMut for Forms<'_> {
             inside.attrs = std::mem::take(&mut marked.attrs);
         }
         *expr = inside;
+    }
+
+    // To the visitor, the body of an `async_with!` is a macro's tokens.
+    fn visit_macro_mut(&mut self, inner: &mut syn::Macro) {
+        let name = inner.path.segments.last();
+        let with = Ident::new("with", Span::call_site());
+        if name.is_some_and(|name| name.ident == "async_with") && mentions(&inner.tokens, &with) {
+            let tokens = std::mem::take(&mut inner.tokens).into_iter();
+            inner.tokens = tokens.map(|token| self.body(token)).collect();
+        }
     }
 
     fn visit_attribute_mut(&mut self, _: &mut Attribute) {}

@@ -25,6 +25,7 @@ mod matrix;
 mod order;
 mod panics;
 mod readme;
+mod regressions;
 mod reports;
 mod shutdown;
 mod shutdown_example;

@@ -48,7 +48,7 @@ pub fn function(name: &str, program: &Program) -> String {
 struct Printer {
     source: String,
     depth: usize,
-    /// Whether the forms inside of attributed functions are on: the attribute does not look into macros.
+    /// Whether the forms inside of attributed functions are on.
     attributed: bool,
     /// The enclosing loops and labeled blocks, and whether each is a loop.
     targets: Vec<(Id, bool)>,
@@ -167,8 +167,6 @@ impl Printer {
             _ => (format!("async_with![{items}, => {{"), "}]"),
         };
         let is_let = open == "{";
-        let outside = self.attributed;
-        self.attributed &= close == "}";
         self.line(&format!("{binding}{open}"));
         self.indented(|printer| {
             if is_let {
@@ -199,7 +197,6 @@ impl Printer {
                 }
             });
         }
-        self.attributed = outside;
         let semicolon = if with.tail == Tail::Unit && close.ends_with('}') {
             ""
         } else {
