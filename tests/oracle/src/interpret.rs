@@ -177,7 +177,7 @@ fn block<'a>(
                 left => left,
             });
         };
-        // The one generic block, for each type of manager.
+        // The one place that opens a block; a manager's type decides how, so there is one for each.
         macro_rules! one {
             ($($make:tt)*) => {
                 Ok(async_with! { run.try_make(plan.clone())?.$($make)* => {

@@ -231,7 +231,7 @@ impl Printer {
             Way::Raise => format!("Err::<(), _>(Boom::new(\"raise {id}\"))?"),
             Way::Panic => format!("panic!(\"panic {id}\")"),
         };
-        if id % 3 == 0 {
+        if id.is_multiple_of(3) {
             format!("perform!({leave});")
         } else {
             format!("{leave};")
