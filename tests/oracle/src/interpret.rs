@@ -1,6 +1,6 @@
 //! Runs programs through the library without generated code: one generic block, and recursion over the program.
 //!
-//! Control flow is data here ([`Left`]); that the macro leaves jumps and `return` in the body what they are is for the
+//! Control flow is data here (`Left`); that the macro leaves jumps and `return` in the body what they are is for the
 //! [printed](crate::rust) programs to show.
 
 use std::convert::Infallible;
