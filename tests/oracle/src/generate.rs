@@ -145,6 +145,9 @@ impl Generator {
 
     fn leave(&mut self) -> Stmt {
         let mut ways = vec![Way::Return, Way::ReturnErr, Way::Raise, Way::Panic];
+        if !self.targets.is_empty() && self.random.one_in(2) {
+            ways.clear();
+        }
         for &(id, is_loop) in &self.targets {
             ways.push(Way::Break(id));
             if is_loop {

@@ -80,7 +80,7 @@ pub enum Stmt {
 }
 
 /// A way to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// `break` out of the loop or labeled block with this number.
     Break(Id),

@@ -61,7 +61,11 @@ fn compare(
             break some.swap_remove(index);
         }
     };
-    let smallest = shrink(different, differs);
+    // A few at a time again: where programs are compiled, each costs.
+    let smallest = shrink(different, |smaller| {
+        let mut some = smaller.chunks(16).enumerate();
+        some.find_map(|(chunk, programs)| Some(chunk * 16 + differs(programs)?))
+    });
     let observed = observe(std::slice::from_ref(&smallest)).concat();
     let predicted = predict(&smallest, dialect).unwrap_or_default();
     let mut message = String::from("this program shows a difference:\n\n");
