@@ -36,10 +36,10 @@ pub use async_with_macros::block_inner;
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
 use crate::frame;
 use crate::interrupt::Member;
-use crate::manager::{Exiting, Left, Payload, report_of};
+use crate::manager::{Exiting, Left, Payload, name_at, report_of};
 use crate::managers::MovedOn;
 use crate::registry::Place;
-use crate::report::{Entry, Incident, Phase, report};
+use crate::report::{Incident, Phase};
 use crate::scope::How;
 use crate::stack::{AsyncExitStack, NoError, StackError, Stacked};
 use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
@@ -303,22 +303,23 @@ enum Outgoing<R, V, E> {
 
 impl<R, V, E: Debug> Outgoing<R, V, E> {
     /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
-    fn panic<M: Managed, RT: Classify<R>, VT: Classify<V>>(
+    fn panic<RT: Classify<R>, VT: Classify<V>>(
         mut self,
+        manager: &'static str,
         payload: Payload,
         phase: Phase,
         cause: Cause,
     ) -> Self {
         if let Outgoing::Panicked(_) = self {
-            report_of::<M>(phase, cause, Incident::panic(payload));
+            report_of(manager, phase, cause, Incident::panic(payload));
             return self;
         }
         if let Some((phase, incident)) = self.failure::<RT, VT>() {
-            report_of::<M>(phase, cause, incident);
+            report_of(manager, phase, cause, incident);
         }
         // What it was may panic when it is dropped.
         if let Err(later) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
-            report_of::<M>(Phase::Body, cause, Incident::panic(later));
+            report_of(manager, Phase::Body, cause, Incident::panic(later));
         }
         Outgoing::Panicked(payload)
     }
@@ -375,12 +376,7 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Settled<M, R, 
 
     fn lost(&mut self, manager: &'static str, cause: Cause) {
         if let Some((phase, incident)) = self.outgoing.failure::<RT, VT>() {
-            report(Entry {
-                manager,
-                phase,
-                cause,
-                incident,
-            });
+            report_of(manager, phase, cause, incident);
         }
         self.suppressed();
     }
@@ -388,7 +384,12 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Settled<M, R, 
     fn suppressed(&mut self) {
         let suppressed = mem::replace(&mut self.outgoing, Outgoing::Suppressed);
         if let Err(later) = catch_unwind(AssertUnwindSafe(|| drop(suppressed))) {
-            report_of::<M>(Phase::Body, self.cause, Incident::panic(later));
+            report_of(
+                M::type_name(),
+                Phase::Body,
+                self.cause,
+                Incident::panic(later),
+            );
         }
     }
 
@@ -443,7 +444,7 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         },
     };
     if let Some((phase, payload)) = late {
-        outgoing = outgoing.panic::<M, RT, VT>(payload, phase, cause);
+        outgoing = outgoing.panic::<RT, VT>(scope.name(), payload, phase, cause);
         cause = Cause::Panicked;
     }
     let (exit, place, mut frame) = scope.exit(cause);
@@ -505,8 +506,8 @@ pin_project! {
                 _ => outgoing.failure::<RT, VT>(),
             };
             if let Some((phase, incident)) = lost {
-                let manager = this.exit.of().unwrap_or_else(M::name);
-                report(Entry { manager, phase, cause, incident });
+                let manager = this.exit.of().unwrap_or_else(|| name_at::<M>(*this.place));
+                report_of(manager, phase, cause, incident);
             }
         }
     }
@@ -529,7 +530,7 @@ where
         if let Some(member) = &*this.member {
             member.exit_polled(cx.waker());
         }
-        let exited = ready!(frame::exiting(*this.place, || {
+        let (exited, owed) = ready!(frame::exiting(*this.place, || {
             this.exit.poll_exit(cx, settled)
         }));
         let Some(settled) = this.settled.take() else {
@@ -537,7 +538,9 @@ where
         };
         let member = this.member.take();
         let cancelled = member.as_ref().is_some_and(Member::is_cancelled);
-        let concluded = conclude(settled, exited, cancelled);
+        let name = || name_at::<M>(*this.place);
+        let concluded = conclude(settled, exited, cancelled, name);
+        drop(owed);
         drop(member);
         match concluded {
             Some(concluded) => Poll::Ready(concluded),
@@ -553,6 +556,7 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
     settled: Settled<M, R, V, RT, VT>,
     exited: Exited<M::Exit, M::Error>,
     cancelled: bool,
+    name: impl Fn() -> &'static str,
 ) -> Option<Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>> {
     let Settled {
         cause, outgoing, ..
@@ -578,10 +582,10 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
             return Some(Concluded::Raised(error));
         }
         Exited::Failed(error) => {
-            report_of::<M>(Phase::Exit, cause, Incident::error(&error));
+            report_of(name(), Phase::Exit, cause, Incident::error(&error));
             outgoing
         }
-        Exited::Panicked(payload) => outgoing.panic::<M, RT, VT>(payload, Phase::Exit, cause),
+        Exited::Panicked(payload) => outgoing.panic::<RT, VT>(name(), payload, Phase::Exit, cause),
     };
     if cause != Cause::Completed && outgoing.is_completion::<RT, VT>() {
         frame::mark(cause);
@@ -590,7 +594,7 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         Outgoing::Panicked(payload) => resume_unwind(payload),
         mut outgoing if cancelled => {
             if let Some((phase, incident)) = outgoing.failure::<RT, VT>() {
-                report_of::<M>(phase, cause, incident);
+                report_of(name(), phase, cause, incident);
             }
             None
         }

@@ -16,7 +16,7 @@ pub use timed::{set_exit_deadline, set_slow_exit};
 /// Runs an exit under the limits of the program.
 #[cfg(feature = "tokio")]
 pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
-    manager: &'static str,
+    manager: impl FnOnce() -> &'static str,
     cause: Cause,
     exit: F,
 ) -> impl Future<Output = Result<V, E>> {
@@ -24,7 +24,7 @@ pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
         None => Either::Left { future: exit },
         // What most programs do not have takes no room in the others.
         Some(limits) => Either::Right {
-            future: Box::pin(limits.watch(manager, cause, exit)),
+            future: Box::pin(limits.watch(manager(), cause, exit)),
         },
     }
 }
@@ -32,7 +32,7 @@ pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
 /// Without timers there are no limits.
 #[cfg(not(feature = "tokio"))]
 pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
-    _: &'static str,
+    _: impl FnOnce() -> &'static str,
     _: Cause,
     exit: F,
 ) -> F {

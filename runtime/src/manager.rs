@@ -31,6 +31,9 @@ pub enum Exited<V, E> {
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
+/// How an exit ended, and the entry among what is owed: it has the name for later reports.
+pub(crate) type Finished<V, E> = (Exited<V, E>, Option<Owed>);
+
 /// The future of an exit.
 pub trait Exiting<V, E> {
     /// Polls it, beside what is going to leave the block: only a stack looks at that.
@@ -38,7 +41,7 @@ pub trait Exiting<V, E> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         left: &mut dyn Left,
-    ) -> Poll<Exited<V, E>>;
+    ) -> Poll<Finished<V, E>>;
 
     /// Whose exit it is, if it is one of many.
     fn of(&self) -> Option<&'static str> {
@@ -46,12 +49,12 @@ pub trait Exiting<V, E> {
     }
 }
 
-impl<V, E, F: Future<Output = Exited<V, E>>> Exiting<V, E> for F {
+impl<V, E, F: Future<Output = Finished<V, E>>> Exiting<V, E> for F {
     fn poll_exit(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         _: &mut dyn Left,
-    ) -> Poll<Exited<V, E>> {
+    ) -> Poll<Finished<V, E>> {
         self.poll(cx)
     }
 }
@@ -59,7 +62,8 @@ impl<V, E, F: Future<Output = Exited<V, E>>> Exiting<V, E> for F {
 /// Runs an exit outside of a block.
 pub(crate) async fn exit_alone<V, E>(exit: impl Exiting<V, E>) -> Exited<V, E> {
     let mut exit = pin!(exit);
-    poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await
+    let (exited, _owed) = poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await;
+    exited
 }
 
 /// What left the body, as the exits of a stack see it.
@@ -95,7 +99,9 @@ pub trait Managed: Sized {
     type Exit: ExitVerdict;
 
     /// The type of the user's manager.
-    fn name() -> &'static str;
+    fn type_name() -> &'static str;
+    /// What stands for the manager in reports.
+    fn name(&self) -> &'static str;
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>>;
     /// Waits for the children, then exits.
     fn exit(
@@ -124,10 +130,19 @@ pub trait Managed: Sized {
     }
 }
 
-/// Reports something that befell the manager `M`.
-pub(crate) fn report_of<M: Managed>(phase: Phase, cause: Cause, incident: Incident) {
+/// The name of a manager, which is kept with what it owes, so that blocks need no room for it.
+pub(crate) fn name_of<M: Managed>(owed: Option<&Owed>) -> &'static str {
+    name_at::<M>(owed.and_then(Owed::place))
+}
+
+pub(crate) fn name_at<M: Managed>(place: Option<Place>) -> &'static str {
+    place.and_then(Place::manager).unwrap_or_else(M::type_name)
+}
+
+/// Reports something that befell a manager.
+pub(crate) fn report_of(manager: &'static str, phase: Phase, cause: Cause, incident: Incident) {
     report(Entry {
-        manager: M::name(),
+        manager,
         phase,
         cause,
         incident,
@@ -143,8 +158,12 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
     type Error = M::Error;
     type Exit = M::Exit;
 
-    fn name() -> &'static str {
+    fn type_name() -> &'static str {
         std::any::type_name::<M>()
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
     }
 
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> {
@@ -158,12 +177,14 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
     ) -> impl Exiting<Self::Exit, Self::Error> {
-        let exit = Box::pin(exit(self.0, resource, cause, children));
+        let place = owed.as_ref().and_then(Owed::place);
+        let name = move || name_at::<Self>(place);
+        let exit = Box::pin(exit(self.0, resource, cause, children, name));
         SurvivingExit {
             exit: Some(exit),
-            manager: Self::name(),
             cause,
             owed,
+            manager: PhantomData::<fn() -> Self>,
         }
     }
 
@@ -173,13 +194,9 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
     ) {
-        let exit = exit(self.0, resource, Cause::Dropped, children);
-        detach_exit(
-            Self::name(),
-            Cause::Dropped,
-            owed,
-            finish(Self::name(), Cause::Dropped, exit),
-        );
+        let (name, cause) = (name_of::<Self>(owed.as_ref()), Cause::Dropped);
+        let exit = exit(self.0, resource, cause, children, move || name);
+        detach_exit(name, cause, owed, finish(name, cause, exit));
     }
 
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>) {
@@ -204,11 +221,11 @@ async fn exit<M: AsyncContextManager>(
     resource: M::Resource,
     cause: Cause,
     children: Option<Arc<Children>>,
+    name: impl FnOnce() -> &'static str,
 ) -> Result<M::Exit, M::Error> {
     if let Some(children) = children {
         children.wait().await;
     }
-    let name = std::any::type_name::<M>();
     limits::watch(name, cause, manager.exit(resource, cause)).await
 }
 
@@ -219,75 +236,59 @@ async fn finish<V, E: Debug>(
     exit: impl Future<Output = Result<V, E>>,
 ) {
     if let Err(error) = exit.await {
-        report(Entry {
-            manager,
-            phase: Phase::Exit,
-            cause,
-            incident: Incident::error(&error),
-        });
+        report_of(manager, Phase::Exit, cause, Incident::error(&error));
     }
 }
 
 /// The exit of a [`Surviving`] manager. It is taken out of its place around each poll, so that one that panicked is not
 /// polled again.
-struct SurvivingExit<F, V, E>
+struct SurvivingExit<M, F>
 where
-    F: Future<Output = Result<V, E>> + Send + 'static,
-    V: Send + 'static,
-    E: Debug + Send + 'static,
+    M: Managed,
+    F: Future<Output = Result<M::Exit, M::Error>> + Send + 'static,
 {
     exit: Option<Pin<Box<F>>>,
-    manager: &'static str,
     cause: Cause,
     owed: Option<Owed>,
+    manager: PhantomData<fn() -> M>,
 }
 
-impl<F, V, E> Future for SurvivingExit<F, V, E>
+impl<M, F> Future for SurvivingExit<M, F>
 where
-    F: Future<Output = Result<V, E>> + Send + 'static,
-    V: Send + 'static,
-    E: Debug + Send + 'static,
+    M: Managed,
+    F: Future<Output = Result<M::Exit, M::Error>> + Send + 'static,
 {
-    type Output = Exited<V, E>;
+    type Output = Finished<M::Exit, M::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(mut exit) = self.exit.take() else {
             return Poll::Pending;
         };
-        match catch_unwind(AssertUnwindSafe(|| exit.as_mut().poll(cx))) {
+        let result = match catch_unwind(AssertUnwindSafe(|| exit.as_mut().poll(cx))) {
             Ok(Poll::Pending) => {
                 self.exit = Some(exit);
-                Poll::Pending
+                return Poll::Pending;
             }
-            Ok(Poll::Ready(result)) => {
-                self.owed = None;
-                let dropped = drop_caught(exit);
-                Poll::Ready(exited(self.manager, self.cause, Ok(result), dropped))
-            }
-            Err(payload) => {
-                self.owed = None;
-                let dropped = drop_caught(exit);
-                Poll::Ready(exited(self.manager, self.cause, Err(payload), dropped))
-            }
-        }
+            Ok(Poll::Ready(result)) => Ok(result),
+            Err(payload) => Err(payload),
+        };
+        let dropped = drop_caught(exit);
+        let owed = self.owed.take();
+        Poll::Ready((
+            exited::<M>(owed.as_ref(), self.cause, result, dropped),
+            owed,
+        ))
     }
 }
 
 /// How an exit ended, from what it returned and from how the drop of its future went.
-fn exited<V, E: Debug>(
-    manager: &'static str,
+fn exited<M: Managed>(
+    owed: Option<&Owed>,
     cause: Cause,
-    result: Result<Result<V, E>, Payload>,
+    result: Result<Result<M::Exit, M::Error>, Payload>,
     dropped: Result<(), Payload>,
-) -> Exited<V, E> {
-    let lost = |incident| {
-        report(Entry {
-            manager,
-            phase: Phase::Exit,
-            cause,
-            incident,
-        });
-    };
+) -> Exited<M::Exit, M::Error> {
+    let lost = |incident| report_of(name_of::<M>(owed), Phase::Exit, cause, incident);
     match (result, dropped) {
         (Ok(Ok(verdict)), Ok(())) => Exited::Returned(verdict),
         (Ok(Err(error)), Ok(())) => Exited::Failed(error),
@@ -303,17 +304,16 @@ fn exited<V, E: Debug>(
     }
 }
 
-impl<F, V, E> Drop for SurvivingExit<F, V, E>
+impl<M, F> Drop for SurvivingExit<M, F>
 where
-    F: Future<Output = Result<V, E>> + Send + 'static,
-    V: Send + 'static,
-    E: Debug + Send + 'static,
+    M: Managed,
+    F: Future<Output = Result<M::Exit, M::Error>> + Send + 'static,
 {
     fn drop(&mut self) {
         if let Some(exit) = self.exit.take() {
-            let Self { manager, cause, .. } = *self;
-            let owed = self.owed.take();
-            detach_exit(manager, cause, owed, finish(manager, cause, exit));
+            let (owed, cause) = (self.owed.take(), self.cause);
+            let name = name_of::<M>(owed.as_ref());
+            detach_exit(name, cause, owed, finish(name, cause, exit));
         }
     }
 }
@@ -327,8 +327,12 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
     type Error = M::Error;
     type Exit = M::Exit;
 
-    fn name() -> &'static str {
+    fn type_name() -> &'static str {
         std::any::type_name::<M>()
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
     }
 
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> {
@@ -376,8 +380,9 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         let abandoned = catch_unwind(AssertUnwindSafe(abandon));
         drop(passed_on);
         if let Err(payload) = abandoned {
+            let name = name_of::<Self>(owed.as_ref());
             let incident = Incident::panic(payload);
-            report_of::<Self>(Phase::Abandon, Cause::Dropped, incident);
+            report_of(name, Phase::Abandon, Cause::Dropped, incident);
         }
     }
 
@@ -415,8 +420,12 @@ impl<K: Lends> Managed for Lending<K> {
     type Error = K::Error;
     type Exit = K::Exit;
 
-    fn name() -> &'static str {
-        K::name()
+    fn type_name() -> &'static str {
+        K::type_name()
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
     }
 
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> {
@@ -498,7 +507,7 @@ impl Drop for PassOn {
 
 pin_project! {
     /// The exit of an [`InFrame`] manager.
-    struct InFrameExit<M, F> {
+    struct InFrameExit<M: Managed, F> {
         #[pin]
         exit: Started<F>,
         cause: Cause,
@@ -506,19 +515,18 @@ pin_project! {
         manager: PhantomData<fn() -> M>,
     }
 
-    impl<M, F> PinnedDrop for InFrameExit<M, F> {
+    impl<M: Managed, F> PinnedDrop for InFrameExit<M, F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if !matches!(*this.exit, Started::Running { .. }) {
                 return;
             }
-            let (manager, cause) = (std::any::type_name::<M>(), *this.cause);
+            let (name, cause) = (name_of::<M>(this.owed.as_ref()), *this.cause);
             let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(Started::Done)));
             if let Err(payload) = dropped {
-                let incident = Incident::panic(payload);
-                report(Entry { manager, phase: Phase::Exit, cause, incident });
+                report_of(name, Phase::Exit, cause, Incident::panic(payload));
             }
-            report(Entry { manager, phase: Phase::Exit, cause, incident: Incident::Unfinished });
+            report_of(name, Phase::Exit, cause, Incident::Unfinished);
         }
     }
 }
@@ -533,14 +541,15 @@ pin_project! {
     }
 }
 
-impl<M: ScopedAsyncContextManager> InFrameExit<M, ()> {
+impl<M: ScopedAsyncContextManager> InFrameExit<InFrame<M>, ()> {
     fn start(
         manager: InFrame<M>,
         resource: M::Resource,
         cause: Cause,
         owed: Option<Owed>,
-    ) -> InFrameExit<M, impl Future<Output = Result<M::Exit, M::Error>>> {
-        let name = std::any::type_name::<M>();
+    ) -> InFrameExit<InFrame<M>, impl Future<Output = Result<M::Exit, M::Error>>> {
+        let place = owed.as_ref().and_then(Owed::place);
+        let name = move || name_at::<InFrame<M>>(place);
         let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
         let exit = match catch_unwind(AssertUnwindSafe(exit)) {
             Ok(exit) => Started::Running { exit },
@@ -557,8 +566,12 @@ impl<M: ScopedAsyncContextManager> InFrameExit<M, ()> {
     }
 }
 
-impl<M, F: Future<Output = Result<V, E>>, V, E: Debug> Future for InFrameExit<M, F> {
-    type Output = Exited<V, E>;
+impl<M, F> Future for InFrameExit<M, F>
+where
+    M: Managed,
+    F: Future<Output = Result<M::Exit, M::Error>>,
+{
+    type Output = Finished<M::Exit, M::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -576,9 +589,9 @@ impl<M, F: Future<Output = Result<V, E>>, V, E: Debug> Future for InFrameExit<M,
             },
             StartedProjection::Done => return Poll::Pending,
         };
-        *this.owed = None;
         let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(Started::Done)));
-        let name = std::any::type_name::<M>();
-        Poll::Ready(exited(name, *this.cause, result, dropped))
+        let owed = this.owed.take();
+        let exited = exited::<M>(owed.as_ref(), *this.cause, result, dropped);
+        Poll::Ready((exited, owed))
     }
 }

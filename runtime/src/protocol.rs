@@ -147,6 +147,13 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     /// Makes a guard that is held while the body is polled, each time, and while it is dropped (rule EXI-6): an entered
     /// tracing span, an OpenTelemetry context.
     fn around_poll(&self) -> impl Sized {}
+
+    /// What stands for this manager in [reports](crate::report) and in [`pending_exits`](crate::pending_exits()): by
+    /// default its type, as [`std::any::type_name`] gives it. It is asked for once, when the enter has
+    /// succeeded.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 /// A manager that may borrow, or be `!Send`: its exit lives in the frame of its block.
@@ -241,4 +248,9 @@ pub trait ScopedAsyncContextManager: Sized {
 
     /// See [`AsyncContextManager::around_poll`].
     fn around_poll(&self) -> impl Sized {}
+
+    /// See [`AsyncContextManager::name`].
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }

@@ -178,6 +178,11 @@ impl Place {
         self.at as usize / SHARDS
     }
 
+    /// The manager's name, if the entry is still there.
+    pub(crate) fn manager(self) -> Option<&'static str> {
+        self.with(|entry| entry.manager)
+    }
+
     /// Looks at the entry, if it is still there.
     fn with<T>(self, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         let mut shard = lock(self.shard());
@@ -327,7 +332,7 @@ fn or((): Runtime, (): Runtime) -> Runtime {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingExit {
-    /// The type of the manager, as [`std::any::type_name`] gives it, or the name given to [`detach`](crate::detach()).
+    /// The manager's [name](crate::AsyncContextManager::name), or the name given to [`detach`](crate::detach()).
     pub manager: &'static str,
     /// Since when the block is open, or the exit detached.
     pub since: Instant,

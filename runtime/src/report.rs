@@ -30,7 +30,7 @@ pub use crate::limits::set_slow_exit;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The type of the manager, as [`std::any::type_name`] gives it.
+    /// The manager's [name](crate::AsyncContextManager::name).
     pub manager: &'static str,
     /// What ran.
     pub phase: Phase,

@@ -14,8 +14,9 @@ use pin_project_lite::pin_project;
 use crate::Cause;
 use crate::frame::Frame;
 use crate::interrupt::{Member, Unseen};
-use crate::manager::{Exiting, Managed, Payload};
+use crate::manager::{Exiting, Managed, Payload, name_of, report_of};
 use crate::registry::{Owed, Place};
+use crate::report::{Incident, Phase};
 
 /// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
 pub struct Scope<M: Managed> {
@@ -70,6 +71,10 @@ impl<M: Managed> Scope<M> {
         (M::lent(resource), Parts { manager, frame }, interrupt)
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        name_of::<M>(self.frame.owed())
+    }
+
     pub(crate) fn manager_and_resource(&mut self) -> Option<(&mut M, &mut M::Resource)> {
         self.manager.as_mut().zip(self.resource.as_mut())
     }
@@ -107,7 +112,7 @@ async fn enter_and_arm<M: Managed>(
     // It is there until the scope is taken apart, and that consumes it.
     if let Some(manager) = manager {
         *resource = Some(manager.enter().await?);
-        frame.arm(M::name(), manager.place());
+        frame.arm(manager.name(), manager.place());
     }
     Ok(())
 }
@@ -253,8 +258,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Some(payload) = drop_body(this.parts, this.body) {
-                let incident = crate::report::Incident::panic(payload);
-                crate::manager::report_of::<M>(crate::report::Phase::Body, Cause::Dropped, incident);
+                let name = name_of::<M>(this.parts.frame.owed());
+                report_of(name, Phase::Body, Cause::Dropped, Incident::panic(payload));
             }
         }
     }

@@ -15,10 +15,13 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::detach::{detach_exit, drop_caught};
 use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
-use crate::manager::{Exited, Exiting, Left, Managed, NothingLeft, Payload, Surviving, exit_alone};
+use crate::manager::{
+    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, Surviving, exit_alone,
+    report_of,
+};
 use crate::managers::MovedOn;
 use crate::registry::Owed;
-use crate::report::{Entry as ReportEntry, Incident, Phase, report};
+use crate::report::{Incident, Phase};
 use crate::scope::Interrupt;
 use crate::{AsyncContextManager, Cause, ErrorType, ExitVerdict, Raised, Verdict, limits};
 
@@ -140,26 +143,42 @@ trait Entry<E>: Any + Send + Sync {
 /// What an entry holds. It is lent out of a stack that is only borrowed, and taken back when the stack is taken apart.
 trait Held<E>: Send + 'static {
     /// What stands for it in reports.
-    fn name() -> &'static str;
+    fn name(&self) -> &'static str;
     fn inspect(&mut self, _: Raised<'_>) {}
     fn exit(self, cause: Cause) -> impl Future<Output = Result<Verdict, E>> + Send;
 }
 
 /// A lock that is taken once, for good: so it lends its content for as long as the stack is borrowed, and is `Sync`.
-struct Slot<H>(parking_lot::Mutex<H>);
+struct Slot<H> {
+    name: &'static str,
+    held: parking_lot::Mutex<H>,
+}
+
+impl<H> Slot<H> {
+    fn new<E>(held: H) -> Self
+    where
+        H: Held<E>,
+    {
+        Self {
+            name: held.name(),
+            held: parking_lot::Mutex::new(held),
+        }
+    }
+}
 
 impl<E: Send + 'static, H: Held<E>> Entry<E> for Slot<H> {
     fn name(&self) -> &'static str {
-        H::name()
+        self.name
     }
 
     fn inspect(&mut self, raised: Raised<'_>) {
-        self.0.get_mut().inspect(raised);
+        self.held.get_mut().inspect(raised);
     }
 
     fn exit(self: Box<Self>, cause: Cause) -> BoxFuture<Result<Verdict, E>> {
-        let exit = self.0.into_inner().exit(cause);
-        Box::pin(limits::watch(H::name(), cause, exit))
+        let Self { name, held } = *self;
+        let exit = held.into_inner().exit(cause);
+        Box::pin(limits::watch(move || name, cause, exit))
     }
 }
 
@@ -176,8 +195,8 @@ where
     M: AsyncContextManager<Error: RaisedAs<E, K>>,
     K: 'static,
 {
-    fn name() -> &'static str {
-        type_name::<M>()
+    fn name(&self) -> &'static str {
+        self.manager.name()
     }
 
     fn inspect(&mut self, raised: Raised<'_>) {
@@ -213,7 +232,7 @@ where
     O: ExitOutput<Error: RaisedAs<E, K>>,
     K: 'static,
 {
-    fn name() -> &'static str {
+    fn name(&self) -> &'static str {
         type_name::<F>()
     }
 
@@ -226,7 +245,7 @@ where
 struct Kept<T>(T);
 
 impl<E: Send, T: Send + 'static> Held<E> for Kept<T> {
-    fn name() -> &'static str {
+    fn name(&self) -> &'static str {
         type_name::<T>()
     }
 
@@ -286,11 +305,13 @@ where
         Box::pin(async move {
             let resource = self.enter().await?;
             let interrupt = interrupt_of(&self, &resource);
+            let name = self.name();
             let shelf = Arc::new(Mutex::new(Shelf {
                 content: Content::Here(self, resource),
                 exit: None,
             }));
             let shelved = Shelved::<M, K> {
+                name,
                 shelf: Arc::clone(&shelf),
                 conversion: PhantomData,
             };
@@ -684,9 +705,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
 
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
     fn register<H: Held<E>>(&self, held: H, interrupt: Option<BoxFuture<Option<E>>>) -> &mut H {
-        let at = self
-            .entries
-            .push(Box::new(Slot(parking_lot::Mutex::new(held))));
+        let at = self.entries.push(Box::new(Slot::new::<E>(held)));
         self.shared.count.store(at + 1, Ordering::Relaxed);
         if let Some(interrupt) = interrupt {
             let waker = {
@@ -698,7 +717,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         }
         let entry: &dyn Any = &*self.entries[at];
         match entry.downcast_ref::<Slot<H>>() {
-            Some(slot) => parking_lot::MutexGuard::leak(slot.0.lock()),
+            Some(slot) => parking_lot::MutexGuard::leak(slot.held.lock()),
             None => unreachable!("it was pushed just now"),
         }
     }
@@ -748,7 +767,7 @@ where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send,
 {
-    fn name() -> &'static str {
+    fn name(&self) -> &'static str {
         type_name::<F>()
     }
 
@@ -883,6 +902,7 @@ impl<M: AsyncContextManager> Drop for Loan<'_, M> {
 
 /// The entry of a manager that a handle lends.
 struct Shelved<M: AsyncContextManager, K> {
+    name: &'static str,
     shelf: Arc<Mutex<Shelf<M>>>,
     conversion: PhantomData<fn() -> K>,
 }
@@ -893,8 +913,8 @@ where
     M: AsyncContextManager<Error: RaisedAs<E, K>>,
     K: 'static,
 {
-    fn name() -> &'static str {
-        type_name::<M>()
+    fn name(&self) -> &'static str {
+        self.name
     }
 
     fn inspect(&mut self, raised: Raised<'_>) {
@@ -962,7 +982,7 @@ impl<E: Debug + Send + 'static> Registrar<E> {
             let mut late = lock(&self.0.late);
             if !late.closed {
                 let below = self.0.count.load(Ordering::Relaxed);
-                let slot = Slot(parking_lot::Mutex::new(Callback(callback)));
+                let slot = Slot::new::<E>(Callback(callback));
                 late.entries.push((below, Box::new(slot)));
                 return Ok(());
             }
@@ -1115,7 +1135,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             self.cause = Cause::Failed(ErrorType::of::<E>());
             self.raised = Some(error);
         } else {
-            tell(name, Phase::Exit, told, Incident::error(&error));
+            report_of(name, Phase::Exit, told, Incident::error(&error));
         }
     }
 
@@ -1129,11 +1149,11 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         left: &mut dyn Left,
     ) {
         if let Cause::Panicked | Cause::Dropped = self.cause {
-            tell(name, phase, told, Incident::panic(payload));
+            report_of(name, phase, told, Incident::panic(payload));
             return;
         }
         match self.raised.take() {
-            Some(error) => tell(name, Phase::Body, told, Incident::error(&error)),
+            Some(error) => report_of(name, Phase::Body, told, Incident::error(&error)),
             // An interruption from further out is still to come.
             None if self.is_interrupted_outside(at) => {}
             None => left.lost(name, told),
@@ -1164,10 +1184,10 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             .as_ref()
             .map_or(type_name::<E>(), |running| running.name);
         if let Some(error) = self.raised.take() {
-            tell(name, Phase::Body, self.cause, Incident::error(&error));
+            report_of(name, Phase::Body, self.cause, Incident::error(&error));
         }
         if let Some(payload) = self.panicked.take() {
-            tell(name, Phase::Body, self.cause, Incident::panic(payload));
+            report_of(name, Phase::Body, self.cause, Incident::panic(payload));
         }
         self.cause = Cause::Dropped;
     }
@@ -1179,15 +1199,6 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         late.closed = done && self.closes;
         done
     }
-}
-
-fn tell(manager: &'static str, phase: Phase, cause: Cause, incident: Incident) {
-    report(ReportEntry {
-        manager,
-        phase,
-        cause,
-        incident,
-    });
 }
 
 /// The exit of a stack. Dropped before it is finished, it goes on elsewhere.
@@ -1213,7 +1224,6 @@ impl<E: Debug + Send + 'static> StackExit<E> {
         let Some(unwind) = self.unwind.take() else {
             return Poll::Pending;
         };
-        self.owed = None;
         self.closing = None;
         Poll::Ready(match (unwind.panicked, unwind.raised) {
             (Some(payload), _) => Exited::Panicked(payload),
@@ -1393,8 +1403,12 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     type Error = StackError<E>;
     type Exit = V;
 
-    fn name() -> &'static str {
+    fn type_name() -> &'static str {
         type_name::<AsyncExitStack<E, V>>()
+    }
+
+    fn name(&self) -> &'static str {
+        Self::type_name()
     }
 
     async fn enter(&mut self) -> Result<AsyncExitStack<E, V>, StackError<E>> {
@@ -1447,12 +1461,13 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Exiting<V, StackError<E>> for In
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         left: &mut dyn Left,
-    ) -> Poll<Exited<V, StackError<E>>> {
-        self.0.poll_with(cx, left).map(|exited| match exited {
+    ) -> Poll<Finished<V, StackError<E>>> {
+        let exited = match ready!(self.0.poll_with(cx, left)) {
             Exited::Returned(verdict) => Exited::Returned(V::from_verdict(verdict)),
             Exited::Failed(error) => Exited::Failed(StackError(Some(error))),
             Exited::Panicked(payload) => Exited::Panicked(payload),
-        })
+        };
+        Poll::Ready((exited, self.0.owed.take()))
     }
 
     fn of(&self) -> Option<&'static str> {

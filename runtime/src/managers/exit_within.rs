@@ -57,9 +57,10 @@ impl<M: AsyncContextManager> AsyncContextManager for ExitWithin<M> {
     }
 
     async fn exit(self, resource: M::Resource, cause: Cause) -> Result<M::Exit, M::Error> {
+        let name = self.manager.name();
         let exit = self.manager.exit(resource, cause);
         Limits::deadline(self.deadline)
-            .watch(std::any::type_name::<M>(), cause, exit)
+            .watch(name, cause, exit)
             .await
     }
 
@@ -74,6 +75,10 @@ impl<M: AsyncContextManager> AsyncContextManager for ExitWithin<M> {
     fn around_poll(&self) -> impl Sized {
         self.manager.around_poll()
     }
+
+    fn name(&self) -> &'static str {
+        self.manager.name()
+    }
 }
 
 impl<M: ScopedAsyncContextManager> ScopedAsyncContextManager for ExitWithin<M> {
@@ -86,9 +91,10 @@ impl<M: ScopedAsyncContextManager> ScopedAsyncContextManager for ExitWithin<M> {
     }
 
     async fn exit(self, resource: M::Resource, cause: Cause) -> Result<M::Exit, M::Error> {
+        let name = self.manager.name();
         let exit = self.manager.exit(resource, cause);
         Limits::deadline(self.deadline)
-            .watch(std::any::type_name::<M>(), cause, exit)
+            .watch(name, cause, exit)
             .await
     }
 
@@ -106,5 +112,9 @@ impl<M: ScopedAsyncContextManager> ScopedAsyncContextManager for ExitWithin<M> {
 
     fn around_poll(&self) -> impl Sized {
         self.manager.around_poll()
+    }
+
+    fn name(&self) -> &'static str {
+        self.manager.name()
     }
 }

@@ -190,7 +190,7 @@ impl<'a, S: Managed> Conformance<'a, S> {
             checks.push((name, finding));
         }
         Report {
-            manager: S::name(),
+            manager: S::type_name(),
             checks,
         }
     }
