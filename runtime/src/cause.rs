@@ -237,6 +237,10 @@ pub trait ExitVerdict: sealed::Sealed + Send + 'static {
     /// neither may suppress, else [`Verdict`]. It is the `Exit` of a manager made of two.
     type Or<V: ExitVerdict>: ExitVerdict;
 
+    /// The value of a block that is a function, [`run`](crate::AsyncContextManagerExt::run): `T` for a manager that
+    /// never suppresses, `Option<T>` for one that may (rule SUP-3).
+    type Value<T>;
+
     /// The verdict as the enum.
     fn verdict(&self) -> Verdict;
 
@@ -245,6 +249,10 @@ pub trait ExitVerdict: sealed::Sealed + Send + 'static {
 
     #[doc(hidden)]
     fn skipped(self) -> Option<Self::Skipped>;
+
+    /// `None` when a failure was suppressed.
+    #[doc(hidden)]
+    fn value<T>(value: Option<T>) -> Self::Value<T>;
 }
 
 mod sealed {
@@ -256,6 +264,7 @@ mod sealed {
 impl ExitVerdict for () {
     type Skipped = std::convert::Infallible;
     type Or<V: ExitVerdict> = V;
+    type Value<T> = T;
 
     fn verdict(&self) -> Verdict {
         Verdict::Propagate
@@ -266,11 +275,19 @@ impl ExitVerdict for () {
     fn skipped(self) -> Option<Self::Skipped> {
         None
     }
+
+    fn value<T>(value: Option<T>) -> T {
+        match value {
+            Some(value) => value,
+            None => unreachable!("nothing is suppressed"),
+        }
+    }
 }
 
 impl ExitVerdict for Verdict {
     type Skipped = crate::expansion::Suppressed;
     type Or<V: ExitVerdict> = Verdict;
+    type Value<T> = Option<T>;
 
     fn verdict(&self) -> Verdict {
         *self
@@ -282,6 +299,10 @@ impl ExitVerdict for Verdict {
 
     fn skipped(self) -> Option<Self::Skipped> {
         Some(crate::expansion::Suppressed)
+    }
+
+    fn value<T>(value: Option<T>) -> Option<T> {
+        value
     }
 }
 

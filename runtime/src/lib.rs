@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adaptors;
 mod cause;
 mod detach;
 // Hidden from the documentation only: rustc writes hidden items with their whole path in messages.
@@ -15,16 +16,27 @@ mod protocol;
 mod registry;
 pub mod report;
 mod scope;
+mod slot;
 mod stack;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use adaptors::{
+    AsyncContextManagerExt, FinishEnter, Map, MapErr, Named, OnEnter, OnExit,
+    ScopedAsyncContextManagerExt,
+};
+#[cfg(feature = "tokio")]
+pub use adaptors::{EnterWithin, OrElapsed};
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
 pub use detach::{detach, set_spawner};
 pub use generator::{Generated, ScopedGenerated, Yielded};
 #[cfg(feature = "tokio")]
 pub use limits::set_exit_deadline;
-pub use managers::MovedOn;
+pub use managers::{
+    AsyncClose, BoxManager, Callback, CleanUp, Closing, Either, Manage, MovedOn, NullContext,
+    ScopedBoxManager, ScopedNullContext, Suppress, callback, closing, manage, nullcontext,
+    scoped_nullcontext, suppress, suppress_if,
+};
 #[cfg(feature = "tokio")]
 pub use managers::{
     Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, Timeout, cancellable, exit_within,
@@ -275,12 +287,14 @@ macro_rules! yield_ {
     };
 }
 
-/// For `use async_with::{async_with, prelude::*};`: the attribute, and what managers and bodies need by name.
+/// For `use async_with::{async_with, prelude::*};`: the attribute, what managers and bodies need by name, and the methods
+/// that make adaptors.
 ///
 /// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
 /// `manager.enter()` would be ambiguous.
 pub mod prelude {
     pub use crate::attr::async_with;
     pub use crate::{AsyncContextManager, AsyncExitStack, Cause, Outcome, Raised, Verdict};
+    pub use crate::{AsyncContextManagerExt as _, ScopedAsyncContextManagerExt as _};
     pub use crate::{async_context_manager, yield_};
 }

@@ -61,9 +61,13 @@ impl<V, E, F: Future<Output = Finished<V, E>>> Exiting<V, E> for F {
 
 /// Runs an exit outside of a block.
 pub(crate) async fn exit_alone<V, E>(exit: impl Exiting<V, E>) -> Exited<V, E> {
+    finish_exit(exit).await.0
+}
+
+/// Runs an exit outside of a block, and keeps what it owes for later reports.
+pub(crate) async fn finish_exit<V, E>(exit: impl Exiting<V, E>) -> Finished<V, E> {
     let mut exit = pin!(exit);
-    let (exited, _owed) = poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await;
-    exited
+    poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await
 }
 
 /// What left the body, as the exits of a stack see it.
@@ -238,6 +242,16 @@ async fn finish<V, E: Debug>(
     if let Err(error) = exit.await {
         report_of(manager, Phase::Exit, cause, Incident::error(&error));
     }
+}
+
+/// Runs the exit of a manager whose block is gone.
+pub(crate) async fn abandoned<M: AsyncContextManager>(
+    name: &'static str,
+    manager: M,
+    resource: M::Resource,
+) {
+    let cause = Cause::Dropped;
+    finish(name, cause, exit(manager, resource, cause, None, || name)).await;
 }
 
 /// The exit of a [`Surviving`] manager. It is taken out of its place around each poll, so that one that panicked is not

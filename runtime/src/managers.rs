@@ -1,18 +1,30 @@
 //! Ready-made managers.
 
+mod boxed;
 #[cfg(feature = "tokio")]
 mod cancellable;
+mod closing;
+mod either;
 #[cfg(feature = "tokio")]
 mod exit_within;
+mod manage;
+mod nullcontext;
+mod suppress;
 #[cfg(feature = "tokio")]
 mod timeout;
 
 #[cfg(feature = "tokio")]
 use crate::{Cause, Verdict};
+pub use boxed::{BoxManager, ScopedBoxManager};
 #[cfg(feature = "tokio")]
 pub use cancellable::{Cancellable, Cancelled, cancellable, move_on_when_cancelled};
+pub use closing::{AsyncClose, Closing, closing};
+pub use either::Either;
 #[cfg(feature = "tokio")]
 pub use exit_within::{ExitWithin, exit_within};
+pub use manage::{Callback, CleanUp, Manage, callback, manage};
+pub use nullcontext::{NullContext, ScopedNullContext, nullcontext, scoped_nullcontext};
+pub use suppress::{Suppress, suppress, suppress_if};
 #[cfg(feature = "tokio")]
 pub use timeout::{Deadline, Elapsed, Timeout, move_on_after, move_on_at, timeout, timeout_at};
 

@@ -46,6 +46,9 @@ pub struct Entry {
 pub enum Phase {
     /// The body: its failure was pending when a panic took its place.
     Body,
+    /// [`enter`](crate::AsyncContextManager::enter), which went on after its block was dropped, or whose panic was
+    /// not resumed for that: see [`finish_enter`](crate::AsyncContextManagerExt::finish_enter).
+    Enter,
     /// [`exit`](crate::AsyncContextManager::exit).
     Exit,
     /// [`inspect`](crate::AsyncContextManager::inspect).
@@ -60,6 +63,7 @@ impl Display for Phase {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Phase::Body => "body",
+            Phase::Enter => "enter",
             Phase::Exit => "exit",
             Phase::Inspect => "inspect",
             Phase::Interrupt => "interrupt",

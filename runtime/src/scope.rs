@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::Cause;
+use crate::adaptors::interruption::never_fires;
 use crate::frame::Frame;
 use crate::interrupt::{Member, Unseen};
 use crate::manager::{Exiting, Managed, Payload, name_of, report_of};
@@ -145,11 +146,9 @@ pin_project! {
 }
 
 impl<I> Interrupt<I> {
-    /// Whether it can ever fire: what `interrupt` returns by default cannot, and is known by its name only. Should it
-    /// get another, blocks cost more, and that is all.
+    /// Whether it can ever fire.
     pub(crate) fn may_fire() -> bool {
-        size_of::<I>() > 0
-            || !std::any::type_name::<I>().starts_with("core::future::pending::Pending<")
+        !never_fires::<I>()
     }
 }
 

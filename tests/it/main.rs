@@ -12,6 +12,7 @@
     clippy::while_immutable_condition
 )]
 
+mod adaptors;
 mod attribute;
 mod cancellation;
 mod cost;
@@ -21,6 +22,7 @@ mod exit;
 mod flow;
 mod generators;
 mod interrupt;
+mod managers;
 mod matrix;
 mod order;
 mod panics;

@@ -1,10 +1,10 @@
 //! A deadline on an exit.
 
-use std::future::Future;
 use std::time::Duration;
 
+use crate::Cause;
+use crate::adaptors::adaptor;
 use crate::limits::Limits;
-use crate::{AsyncContextManager, Cause, Raised, ScopedAsyncContextManager};
 
 /// Gives a manager so long for its exit. After that, the exit's future is dropped, which is
 /// [reported](crate::report::Incident::TimedOut) with the manager's name and the duration; nothing is raised, and the
@@ -47,74 +47,16 @@ pub struct ExitWithin<M> {
     deadline: Duration,
 }
 
-impl<M: AsyncContextManager> AsyncContextManager for ExitWithin<M> {
-    type Resource = M::Resource;
-    type Error = M::Error;
-    type Exit = M::Exit;
+adaptor! {
+    impl<M> for ExitWithin<M> {
+        forward Resource, Error, Exit, enter, inspect, interrupt, around_poll, name;
 
-    fn enter(&mut self) -> impl Future<Output = Result<M::Resource, M::Error>> + Send {
-        self.manager.enter()
-    }
-
-    async fn exit(self, resource: M::Resource, cause: Cause) -> Result<M::Exit, M::Error> {
-        let name = self.manager.name();
-        let exit = self.manager.exit(resource, cause);
-        Limits::deadline(self.deadline)
-            .watch(name, cause, exit)
-            .await
-    }
-
-    fn inspect(&mut self, resource: &mut M::Resource, raised: Raised<'_>) {
-        self.manager.inspect(resource, raised);
-    }
-
-    fn interrupt(&self, resource: &M::Resource) -> impl Future<Output = M::Error> + Send + use<M> {
-        self.manager.interrupt(resource)
-    }
-
-    fn around_poll(&self) -> impl Sized {
-        self.manager.around_poll()
-    }
-
-    fn name(&self) -> &'static str {
-        self.manager.name()
-    }
-}
-
-impl<M: ScopedAsyncContextManager> ScopedAsyncContextManager for ExitWithin<M> {
-    type Resource = M::Resource;
-    type Error = M::Error;
-    type Exit = M::Exit;
-
-    fn enter(&mut self) -> impl Future<Output = Result<M::Resource, M::Error>> {
-        self.manager.enter()
-    }
-
-    async fn exit(self, resource: M::Resource, cause: Cause) -> Result<M::Exit, M::Error> {
-        let name = self.manager.name();
-        let exit = self.manager.exit(resource, cause);
-        Limits::deadline(self.deadline)
-            .watch(name, cause, exit)
-            .await
-    }
-
-    fn abandon(self, resource: M::Resource) {
-        self.manager.abandon(resource);
-    }
-
-    fn inspect(&mut self, resource: &mut M::Resource, raised: Raised<'_>) {
-        self.manager.inspect(resource, raised);
-    }
-
-    fn interrupt(&self, resource: &M::Resource) -> impl Future<Output = M::Error> + use<M> {
-        self.manager.interrupt(resource)
-    }
-
-    fn around_poll(&self) -> impl Sized {
-        self.manager.around_poll()
-    }
-
-    fn name(&self) -> &'static str {
-        self.manager.name()
+        async fn exit(self, resource: M::Resource, cause: Cause) -> Result<M::Exit, M::Error> {
+            let name = self.manager.name();
+            let exit = self.manager.exit(resource, cause);
+            Limits::deadline(self.deadline)
+                .watch(name, cause, exit)
+                .await
+        }
     }
 }
