@@ -23,8 +23,8 @@ pub use within::{EnterWithin, OrElapsed};
 /// Implements both kinds of manager for an adaptor, each where the manager `M` inside is of that kind.
 ///
 /// The items that are listed are handed on to the field `manager`; the others are written out, once for both kinds. So
-/// is `abandon`, which only a scoped manager has, unless it is written out behind `scoped`. Where the exit survives, the parameters
-/// are `Send + 'static` besides. `Kind` is the wrapper of the kind, which implements
+/// is `abandon`, which only a scoped manager has, unless it is written out behind `scoped`. Where the exit survives,
+/// the parameters are `Send + 'static` besides. `Kind` is the wrapper of the kind, which implements
 /// [`Managed`](crate::manager::Managed); `M or N` is for two managers with the same resource and error.
 macro_rules! adaptor {
     (

@@ -287,8 +287,8 @@ macro_rules! yield_ {
     };
 }
 
-/// For `use async_with::{async_with, prelude::*};`: the attribute, what managers and bodies need by name, and the methods
-/// that make adaptors.
+/// For `use async_with::{async_with, prelude::*};`: the attribute, what managers and bodies need by name, and the
+/// methods that make adaptors.
 ///
 /// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
 /// `manager.enter()` would be ambiguous.

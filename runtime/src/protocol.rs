@@ -66,6 +66,23 @@ use crate::{Cause, ExitVerdict, Raised};
 /// # }
 /// ```
 ///
+/// # Reuse
+///
+/// A block takes its manager by value, and enters it once. What Python calls a reusable manager is what makes managers
+/// here: a closure, a method of a pool, or a value that is cloned for each block.
+///
+/// ```
+/// use async_with::{async_with, nullcontext};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let session = || nullcontext("session");
+/// for _ in 0..2 {
+///     async_with! { session() as name => { assert_eq!(*name, "session"); } }
+/// }
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// The future of `enter` must be drop-safe: when it is dropped, nothing is owed (rule CAN-7). The future of `exit` is

@@ -198,8 +198,8 @@ changes_nothing! {
     boxed_hides_the_type_only: probe => probe.boxed();
     a_box_is_what_it_holds: probe => Box::new(probe);
     some_manager_is_a_manager: probe => Some(probe);
-    left_is_a_manager: probe => if true { Either::Left(probe) } else { Either::Right(None.unwrap_or(probe)) };
-    right_is_a_manager: probe => if true { Either::Right(probe) } else { Either::Left(None.unwrap_or(probe)) };
+    left_is_a_manager: probe => if true { Either::Left(probe) } else { Either::Right(probe) };
+    right_is_a_manager: probe => if true { Either::Right(probe) } else { Either::Left(probe) };
     adaptors_combine: probe => Some(Box::new(probe.map(|n| *n).named("other").on_enter(|_| {}))).boxed().named("probe");
 }
 
@@ -770,10 +770,10 @@ async fn run_is_a_block() {
     ];
     assert_eq!(log.take(), told);
 
-    let enter = log
-        .fallible("a")
-        .enter_fails()
-        .run(async |_| Ok::<_, Boom>(log.write("body")));
+    let enter = log.fallible("a").enter_fails().run(async |_| {
+        log.write("body");
+        Ok::<_, Boom>(())
+    });
     assert_eq!(enter.await, Err(Boom("a")));
     let exit = log
         .fallible("a")

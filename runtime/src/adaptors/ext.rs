@@ -37,9 +37,9 @@ macro_rules! run {
 pub trait AsyncContextManagerExt: AsyncContextManager {
     /// Gives the body what `f` makes of the resource.
     ///
-    /// The resource itself stays with the manager, for its exit: `f` is lent it, and may copy from it, or take parts out
-    /// of it that the exit does not need. What it made is dropped before the exit. To get at a part in place, no adaptor is needed:
-    /// a pattern of the block does that, as in `pool as Pool { connection, .. }`.
+    /// The resource itself stays with the manager, for its exit: `f` is lent it, and may copy from it, or take parts
+    /// out of it that the exit does not need. What it made is dropped before the exit. To get at a part in place, no
+    /// adaptor is needed: a pattern of the block does that, as in `pool as Pool { connection, .. }`.
     ///
     /// ```
     /// use async_with::{async_with, nullcontext, prelude::*};
@@ -63,7 +63,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
         Map::new(self, f)
     }
 
-    /// Converts what enter, exit and an interruption fail with.
+    /// Converts what enter, exit and an interruption fail with. The function is cloned for the interruption.
     ///
     /// ```
     /// use async_with::{async_with, prelude::*, timeout};
@@ -163,8 +163,8 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     ///
     /// An enter that is dropped owes no exit (rule CAN-7), because nobody can say how far it came: a lock on another
     /// machine was asked for, and the answer was not read. With this adaptor the enter goes on instead, where detached
-    /// exits do: the enclosing block and [`drain`](crate::drain()) wait for it (rule CAN-4). When it fails after all, that is
-    /// [reported](crate::report) with the phase [`Enter`](crate::report::Phase::Enter). The enter is boxed.
+    /// exits do: the enclosing block and [`drain`](crate::drain()) wait for it (rule CAN-4). When it fails after all,
+    /// that is [reported](crate::report) with the phase [`Enter`](crate::report::Phase::Enter). The enter is boxed.
     ///
     /// ```
     /// use async_with::{async_with, drain, prelude::*};

@@ -55,8 +55,8 @@ async fn enter<M: AsyncContextManager>(mut manager: M) -> Entered<M> {
     (manager, entered)
 }
 
-/// The enter of a [`FinishEnter`]. It is taken out of its place around each poll, so that one that panicked is not polled
-/// again.
+/// The enter of a [`FinishEnter`]. It is taken out of its place around each poll, so that one that panicked is not
+/// polled again.
 struct Entering<M, F>
 where
     M: AsyncContextManager,

@@ -44,8 +44,8 @@ impl<I: Future> Future for IfThere<I> {
     }
 }
 
-/// Whether an interruption never fires: what `interrupt` returns by default does not, nor does what the adaptors make of
-/// it. They are known by their names only. Should these change, blocks cost more, and that is all.
+/// Whether an interruption never fires: what `interrupt` returns by default does not, nor does what the adaptors make
+/// of it. They are known by their names only. Should these change, blocks cost more, and that is all.
 pub(crate) fn never_fires<I>() -> bool {
     const WRAPPERS: [&str; 2] = [
         concat!(module_path!(), "::Converted<"),

@@ -15,8 +15,8 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextM
 /// interruption are boxed.
 pub struct BoxManager<R, E = Infallible, V = ()>(Box<dyn Dynamic<'static, R, E, V>>);
 
-/// A manager that may borrow, and whose type is hidden: what [`boxed`](crate::ScopedAsyncContextManagerExt::boxed) makes
-/// of one. See [`BoxManager`].
+/// A manager that may borrow, and whose type is hidden: what [`boxed`](crate::ScopedAsyncContextManagerExt::boxed)
+/// makes of one. See [`BoxManager`].
 pub struct ScopedBoxManager<'a, R, E = Infallible, V = ()>(
     Box<dyn ScopedDynamic<'a, R, E, V> + 'a>,
 );

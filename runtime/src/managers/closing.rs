@@ -8,9 +8,9 @@ use crate::{AsyncContextManager, Cause};
 
 /// Lends the value to the body, and closes it when the block ends: Python's `contextlib.aclosing`.
 ///
-/// When the body did not complete, the value is [aborted](AsyncClose::abort), which is to close it, too, unless its type
-/// says something else. Closing is an exit as any other: it survives cancellation (rules CAN-1, CAN-2), and its error is
-/// raised when the body completed and reported otherwise (rules ERR-1, ERR-3).
+/// When the body did not complete, the value is [aborted](AsyncClose::abort), which is to close it, too, unless its
+/// type says something else. Closing is an exit as any other: it survives cancellation (rules CAN-1, CAN-2), and its
+/// error is raised when the body completed and reported otherwise (rules ERR-1, ERR-3).
 ///
 /// ```
 /// use async_with::{async_with, closing};
@@ -130,7 +130,8 @@ mod tokio {
 
     use super::AsyncClose;
 
-    /// Flushes, then shuts down. The second is tried also when the first fails, so that the other side learns of the end.
+    /// Flushes, then shuts down. The second is tried also when the first fails, so that the other side learns of the
+    /// end.
     async fn shut_down<W: AsyncWrite + Unpin>(mut writer: W) -> io::Result<()> {
         let flushed = writer.flush().await;
         let shut_down = writer.shutdown().await;
@@ -171,8 +172,8 @@ mod tokio {
     /// Leaves no process behind, and no zombie.
     ///
     /// After a body that completed, the pipes that are still here are closed, and the process is waited for, as by
-    /// Python's `subprocess.Popen`. Its status is not looked at: a body that wants to know it calls [`Child::wait`]. After a
-    /// body that did not complete, a process that still runs is killed first.
+    /// Python's `subprocess.Popen`. Its status is not looked at: a body that wants to know it calls [`Child::wait`].
+    /// After a body that did not complete, a process that still runs is killed first.
     impl AsyncClose for Child {
         type Error = io::Error;
 
@@ -183,9 +184,9 @@ mod tokio {
         }
 
         async fn abort(mut self) -> io::Result<()> {
-            match self.try_wait()? {
-                Some(_) => Ok(()),
-                None => self.kill().await,
+            match self.try_wait() {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) | Err(_) => self.kill().await,
             }
         }
     }

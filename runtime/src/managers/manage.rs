@@ -9,10 +9,10 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Verdict};
 
 /// Runs the clean-up when the block ends, however it ends: the `callback` of Python's `AsyncExitStack`.
 ///
-/// The clean-up is an exit as any other: it survives cancellation (rules CAN-1, CAN-2), hence `Send + 'static`. It returns
-/// `()`, or a `Result` whose error is raised (rule ERR-1). One that is to know how the body ended, or that may suppress,
-/// is for [`manage`]; one that borrows is a [`ScopedAsyncContextManager`](crate::ScopedAsyncContextManager), which says what to
-/// do when the block is dropped.
+/// The clean-up is an exit as any other: it survives cancellation (rules CAN-1, CAN-2), hence `Send + 'static`. It
+/// returns `()`, or a `Result` whose error is raised (rule ERR-1). One that is to know how the body ended, or that may
+/// suppress, is for [`manage`]; one that borrows is a [`ScopedAsyncContextManager`](crate::ScopedAsyncContextManager),
+/// which says what to do when the block is dropped.
 ///
 /// ```
 /// use async_with::{async_with, callback};
@@ -40,8 +40,9 @@ where
 /// Lends the value to the body, and gives it to the clean-up when the block ends, with how the body ended.
 ///
 /// The value is made before the block is entered, so that this takes no more than an open resource and a way to release
-/// it: one of another crate, for example. The clean-up survives cancellation (rules CAN-1, CAN-2), hence
-/// `Send + 'static`. It returns a [`CleanUp`]: `()`, a [`Verdict`], or a `Result` of either, whose error is raised (rule ERR-1).
+/// it: one of another crate, for example. The clean-up survives cancellation (rules CAN-1, CAN-2), hence `Send +
+/// 'static`. It returns a [`CleanUp`]: `()`, a [`Verdict`], or a `Result` of either, whose error is raised (rule
+/// ERR-1).
 ///
 /// ```
 /// use async_with::{async_with, manage};

@@ -7,11 +7,13 @@ use crate::{AsyncContextManager, Cause, Raised, Verdict};
 
 /// Suppresses errors of the type `E`: Python's `contextlib.suppress` (rule SUP-4).
 ///
-/// As in Python, it looks at the error itself and not at its causes: an error that wraps an `E` says something else than
-/// an `E`. What is in a `Box<dyn Error>` or an `anyhow::Error` is the error itself. A panic, a cancellation and a drop go on.
+/// As in Python, it looks at the error itself and not at its causes: an error that wraps an `E` says something else
+/// than an `E`. What is in a `Box<dyn Error>` or an `anyhow::Error` is the error itself. A panic, a cancellation and a
+/// drop go on.
 ///
-/// The error is what leaves the block, after `?` converted it (rule ERR-6). One that does not implement [`Error`], or is
-/// to be told by more than its type, is for [`suppress_if`].
+/// The error is what leaves the block, after `?` converted it (rule ERR-6). One that does not implement [`Error`], or
+/// is to be told by more than its type, is for [`suppress_if`]. An [`Outcome`](crate::Outcome) that shows no error is
+/// not seen by either.
 ///
 /// ```
 /// use async_with::{async_with, suppress};
