@@ -42,6 +42,7 @@ pub use managers::{
     Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, Timeout, cancellable, exit_within,
     move_on_after, move_on_at, move_on_when_cancelled, timeout, timeout_at,
 };
+pub use managers::{Join, MovedOn, join};
 pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 #[cfg(feature = "tokio")]
 pub use registry::drain_timeout;

@@ -7,6 +7,7 @@ mod closing;
 mod either;
 #[cfg(feature = "tokio")]
 mod exit_within;
+mod join;
 mod manage;
 mod nullcontext;
 mod suppress;
@@ -22,6 +23,7 @@ pub use closing::{AsyncClose, Closing, closing};
 pub use either::Either;
 #[cfg(feature = "tokio")]
 pub use exit_within::{ExitWithin, exit_within};
+pub use join::{Join, join};
 pub use manage::{Callback, CleanUp, Manage, callback, manage};
 pub use nullcontext::{NullContext, ScopedNullContext, nullcontext, scoped_nullcontext};
 pub use suppress::{Suppress, suppress, suppress_if};

@@ -11,13 +11,13 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::Cause;
 use crate::adaptors::interruption::never_fires;
 use crate::frame::Frame;
 use crate::interrupt::{Member, Unseen};
 use crate::manager::{Exiting, Managed, Payload, name_of, report_of};
 use crate::registry::{Owed, Place};
 use crate::report::{Incident, Phase};
+use crate::{Cause, Raised};
 
 /// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
 pub struct Scope<M: Managed> {
@@ -83,6 +83,21 @@ impl<M: Managed> Scope<M> {
     /// How a block ended that a generator in the body gave its resource to, if it did not complete.
     pub(crate) fn marked(&self) -> Option<Cause> {
         self.frame.marked()
+    }
+
+    /// Shows an error to the manager, if it is entered.
+    pub(crate) fn inspect(&mut self, raised: Raised<'_>) {
+        if let Some((manager, resource)) = self.manager_and_resource() {
+            manager.inspect(resource, raised);
+        }
+    }
+
+    /// Takes the manager and its resource out: their exit is owed by the caller from now on.
+    pub(crate) fn into_entered(mut self) -> (M, M::Resource) {
+        match self.manager.take().zip(self.resource.take()) {
+            Some(entered) => entered,
+            None => unreachable!("it is entered before it is taken apart"),
+        }
     }
 
     /// The future of the exit, which owes what the scope owed; its place; and the frame.

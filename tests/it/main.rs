@@ -22,6 +22,7 @@ mod exit;
 mod flow;
 mod generators;
 mod interrupt;
+mod join;
 mod managers;
 mod matrix;
 mod order;

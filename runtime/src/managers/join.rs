@@ -1,0 +1,442 @@
+//! Several managers at once.
+
+use std::any::type_name;
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use crate::cause::ErrorType;
+use crate::frame;
+use crate::manager::{Exited, Payload, Surviving, alone};
+use crate::report::{Entry, Incident, Phase, report};
+use crate::scope::Scope;
+use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
+
+/// Enters two to eight managers at the same time, and exits them at the same time.
+///
+/// The resource is the tuple of theirs. The managers have one error type between them, and are [surviving
+/// ones](AsyncContextManager). All of them are told the same cause. A failure is suppressed when one of them suppresses
+/// it; an interruption, when the one that asked for it does (rule SUP-4). Enters are polled from the left, exits from the
+/// right, and `inspect` runs from the right before the first exit.
+///
+/// It is to nested blocks what `futures::try_join!` is to a sequence of `.await`s; Python has no such manager.
+///
+/// ```
+/// use async_with::{async_with, join, prelude::*};
+/// # use std::io;
+/// # struct Connect(&'static str);
+/// # impl AsyncContextManager for Connect {
+/// #     type Resource = Vec<String>;
+/// #     type Error = io::Error;
+/// #     type Exit = ();
+/// #     async fn enter(&mut self) -> io::Result<Vec<String>> { Ok(vec![self.0.to_owned()]) }
+/// #     async fn exit(self, _: Vec<String>, _: Cause) -> io::Result<()> { Ok(()) }
+/// # }
+/// # fn connect(address: &'static str) -> Connect { Connect(address) }
+///
+/// async fn copy() -> io::Result<usize> {
+///     async_with! { join((connect("source"), connect("target"))) as (source, target) => {
+///         target.append(source);
+///         Ok(target.len())
+///     }}
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # assert_eq!(copy().await.unwrap(), 2);
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When an enter fails, those that still run are dropped, those that succeeded are exited, told of the failure, and then
+/// it is raised (rule EXI-2); no verdict suppresses it. When exits fail, all of them run to their ends all the same; the
+/// first error is raised if the body completed, and every other one is [reported](crate::report) under the name of its
+/// own manager (rules ERR-3, ERR-5).
+///
+/// # Panics
+///
+/// A panic in one of the managers is resumed after the exits of the others; a further one is reported (rule PAN-2).
+///
+/// # Cancel safety
+///
+/// Dropped during enter, the managers that were entered already are exited on the runtime, told that the block was
+/// dropped (rules CAN-1, CAN-7). From then on it is as safe as any surviving manager.
+#[must_use = "a manager does nothing unless it is entered"]
+pub fn join<T>(managers: T) -> Join<T> {
+    Join {
+        managers: Some(managers),
+        interrupted_by: Arc::new(AtomicUsize::new(NONE)),
+    }
+}
+
+/// The manager of [`join`].
+pub struct Join<T> {
+    /// Taken out while they are entered.
+    managers: Option<T>,
+    interrupted_by: Arc<AtomicUsize>,
+}
+
+const NONE: usize = usize::MAX;
+
+impl<T> Join<T> {
+    fn take(&mut self) -> T {
+        match self.managers.take() {
+            Some(managers) => managers,
+            None => unreachable!("a manager is entered once, and exited once"),
+        }
+    }
+
+    /// What the verdicts amount to.
+    fn decide<V: ExitVerdict>(&self, verdicts: &[Verdict], cause: Cause) -> V {
+        let verdict = if cause == Cause::Cancelled {
+            verdicts.get(self.interrupted_by.load(Ordering::Relaxed))
+        } else {
+            let suppressing = |verdict: &&Verdict| **verdict != Verdict::Propagate;
+            let of_panics = |verdict: &&Verdict| **verdict == Verdict::SuppressPanic;
+            let mut verdicts = verdicts.iter();
+            verdicts
+                .clone()
+                .find(of_panics)
+                .or_else(|| verdicts.find(suppressing))
+        };
+        V::from_verdict(verdict.copied().unwrap_or_default())
+    }
+}
+
+/// The future of one of the managers.
+type Part<'a, T> = Pin<&'a mut (dyn Future<Output = T> + Send)>;
+
+/// Polls the parts in this order, until all have ended or one puts a stop to it. A part that panics has ended too.
+async fn concurrently<T, B, const N: usize>(
+    parts: [Part<'_, T>; N],
+    order: impl Iterator<Item = usize> + Clone,
+    mut ended: impl FnMut(usize, Result<T, Payload>) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut parts = parts.map(Some);
+    poll_fn(|cx| {
+        for number in order.clone() {
+            let Some(part) = &mut parts[number] else {
+                continue;
+            };
+            let result = match catch_unwind(AssertUnwindSafe(|| part.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => continue,
+                Ok(Poll::Ready(output)) => Ok(output),
+                Err(payload) => Err(payload),
+            };
+            parts[number] = None;
+            if let stop @ ControlFlow::Break(_) = ended(number, result) {
+                return Poll::Ready(stop);
+            }
+        }
+        if parts.iter().all(Option::is_none) {
+            Poll::Ready(ControlFlow::Continue(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// What is to be raised in the end.
+enum Failure<E> {
+    Error(E),
+    Panic(Payload),
+}
+
+impl<E> Failure<E> {
+    fn raise(self) -> E {
+        match self {
+            Failure::Error(error) => error,
+            Failure::Panic(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+/// A failure that waits for the exits, and where it comes from.
+struct Pending<E> {
+    failure: Failure<E>,
+    manager: &'static str,
+    phase: Phase,
+}
+
+impl<E: Debug> Pending<E> {
+    fn report(self, cause: Cause) {
+        let Self {
+            failure,
+            manager,
+            phase,
+        } = self;
+        let incident = match failure {
+            Failure::Error(error) => Incident::error(&error),
+            Failure::Panic(payload) => Incident::panic(payload),
+        };
+        report(Entry {
+            manager,
+            phase,
+            cause,
+            incident,
+        });
+    }
+
+    /// Keeps the one of two failures that is raised, the first panic or else the first error, and reports the other.
+    fn and(self, later: Self, cause: Cause) -> Self {
+        let (first, other) = match (&self.failure, &later.failure) {
+            (Failure::Error(_), Failure::Panic(_)) => (later, self),
+            _ => (self, later),
+        };
+        other.report(cause);
+        first
+    }
+}
+
+/// Enters all, or stops at the first that cannot be.
+async fn enter_all<E, const N: usize>(parts: [Part<'_, Result<(), E>>; N]) -> Option<Failure<E>> {
+    let entered = concurrently(parts, 0..N, |_, entered| match entered {
+        Ok(Ok(())) => ControlFlow::Continue(()),
+        Ok(Err(error)) => ControlFlow::Break(Failure::Error(error)),
+        Err(payload) => ControlFlow::Break(Failure::Panic(payload)),
+    });
+    entered.await.break_value()
+}
+
+/// Shows the error to each, from the right.
+fn inspect_all<const N: usize>(inspects: [&mut dyn FnMut(Raised<'_>); N], mut raised: Raised<'_>) {
+    for inspect in inspects.into_iter().rev() {
+        inspect(raised.reborrow());
+    }
+}
+
+/// Shows the failure of an enter to those that were entered, and says what they are told.
+fn inspect_entered<E: Debug + 'static, const N: usize>(
+    pending: &mut Pending<E>,
+    inspects: [&mut dyn FnMut(Raised<'_>); N],
+) -> Cause {
+    let Failure::Error(error) = &mut pending.failure else {
+        return Cause::Panicked;
+    };
+    let cause = Cause::Failed(ErrorType::of::<E>());
+    let inspect = || inspect_all(inspects, Raised::from_debug(error));
+    match catch_unwind(AssertUnwindSafe(inspect)) {
+        Ok(()) => cause,
+        Err(payload) => {
+            let panic = Pending {
+                failure: Failure::Panic(payload),
+                ..*pending
+            };
+            std::mem::replace(pending, panic).report(cause);
+            Cause::Panicked
+        }
+    }
+}
+
+/// Exits all, and returns their verdicts, or what is to be raised. What is not raised is reported.
+async fn exit_all<E: Debug, const N: usize>(
+    parts: [Part<'_, Result<Verdict, E>>; N],
+    names: [&'static str; N],
+    cause: Cause,
+    mut pending: Option<Pending<E>>,
+) -> Result<[Verdict; N], Failure<E>> {
+    let mut verdicts = [Verdict::Propagate; N];
+    let exits = concurrently(parts, (0..N).rev(), |number, exited| {
+        let failure = match exited {
+            Ok(Ok(verdict)) => {
+                verdicts[number] = verdict;
+                return ControlFlow::Continue(());
+            }
+            Ok(Err(error)) => Failure::Error(error),
+            Err(payload) => Failure::Panic(payload),
+        };
+        let of_exit = Pending {
+            failure,
+            manager: names[number],
+            phase: Phase::Exit,
+        };
+        let is_raised = cause.is_completed() || matches!(of_exit.failure, Failure::Panic(_));
+        match pending.take() {
+            Some(first) => pending = Some(first.and(of_exit, cause)),
+            None if is_raised => pending = Some(of_exit),
+            None => of_exit.report(cause),
+        }
+        ControlFlow::<Infallible>::Continue(())
+    });
+    let ControlFlow::Continue(()) = exits.await;
+    match pending {
+        None => Ok(verdicts),
+        Some(pending) => Err(pending.failure),
+    }
+}
+
+/// Exits a manager if its enter succeeded, in a scope of its own: dropped meanwhile, the exit goes on elsewhere.
+async fn exit_entered<M: AsyncContextManager>(
+    mut scope: Scope<Surviving<M>>,
+    cause: Cause,
+) -> Result<Verdict, M::Error> {
+    if scope.manager_and_resource().is_none() {
+        return Ok(Verdict::Propagate);
+    }
+    let (exit, place, _frame) = scope.exit(cause);
+    let mut exit = pin!(alone(exit));
+    match poll_fn(|cx| frame::exiting(place, || exit.as_mut().poll(cx))).await {
+        Exited::Returned(verdict) => Ok(verdict.verdict()),
+        Exited::Failed(error) => Err(error),
+        Exited::Panicked(payload) => resume_unwind(payload),
+    }
+}
+
+/// Exits a manager in the scope of the whole.
+async fn exit<M: AsyncContextManager>(
+    manager: M,
+    resource: M::Resource,
+    cause: Cause,
+) -> Result<Verdict, M::Error> {
+    let verdict = manager.exit(resource, cause).await?;
+    Ok(verdict.verdict())
+}
+
+/// Waits for the first interruption, and says whose it is.
+async fn first_interrupt<E, const N: usize>(parts: [Part<'_, E>; N]) -> (usize, E) {
+    let first = concurrently(parts, 0..N, |number, interrupt| match interrupt {
+        Ok(error) => ControlFlow::Break((number, error)),
+        Err(payload) => resume_unwind(payload),
+    });
+    match first.await {
+        ControlFlow::Break(first) => first,
+        ControlFlow::Continue(()) => unreachable!("each part stops it"),
+    }
+}
+
+/// What the verdicts of several managers are made into.
+macro_rules! exit_of {
+    ($M:ident) => { $M::Exit };
+    ($M:ident $($Rest:ident)+) => { <$M::Exit as ExitVerdict>::Or<exit_of!($($Rest)+)> };
+}
+
+/// The guards of several managers, the last one first, so that they are dropped in reverse.
+macro_rules! guards {
+    () => { () };
+    ($m:ident $($rest:ident)*) => {{
+        let guard = $m.around_poll();
+        (guards!($($rest)*), guard)
+    }};
+}
+
+macro_rules! join_managers {
+    ($A:ident $a:ident $a_resource:ident $($M:ident $m:ident $resource:ident)+) => {
+        impl<$A, $($M),+> AsyncContextManager for Join<($A, $($M),+)>
+        where
+            $A: AsyncContextManager,
+            $($M: AsyncContextManager<Error = $A::Error>),+
+        {
+            type Resource = ($A::Resource, $($M::Resource),+);
+            type Error = $A::Error;
+            type Exit = exit_of!($A $($M)+);
+
+            async fn enter(&mut self) -> Result<Self::Resource, Self::Error> {
+                let ($a, $($m),+) = self.take();
+                let mut $a = Scope::new(Surviving($a));
+                $(let mut $m = Scope::new(Surviving($m));)+
+                let failure = enter_all([pin!($a.enter()), $(pin!($m.enter())),+]).await;
+                if let Some(failure) = failure {
+                    let mut pending = Pending {
+                        failure,
+                        manager: type_name::<Self>(),
+                        phase: Phase::Body,
+                    };
+                    let cause = inspect_entered(
+                        &mut pending,
+                        [&mut |raised| $a.inspect(raised), $(&mut |raised| $m.inspect(raised)),+],
+                    );
+                    let exited = exit_all(
+                        [pin!(exit_entered($a, cause)), $(pin!(exit_entered($m, cause))),+],
+                        [type_name::<$A>(), $(type_name::<$M>()),+],
+                        cause,
+                        Some(pending),
+                    )
+                    .await;
+                    match exited {
+                        Err(failure) => return Err(failure.raise()),
+                        Ok(_) => unreachable!("the failure of the enter stays pending"),
+                    }
+                }
+                let ($a, $a_resource) = $a.into_entered();
+                $(let ($m, $resource) = $m.into_entered();)+
+                self.managers = Some(($a.0, $($m.0),+));
+                Ok(($a_resource, $($resource),+))
+            }
+
+            async fn exit(
+                mut self,
+                ($a_resource, $($resource),+): Self::Resource,
+                cause: Cause,
+            ) -> Result<Self::Exit, Self::Error> {
+                let ($a, $($m),+) = self.take();
+                let exited = exit_all(
+                    [
+                        pin!(exit($a, $a_resource, cause)),
+                        $(pin!(exit($m, $resource, cause))),+
+                    ],
+                    [type_name::<$A>(), $(type_name::<$M>()),+],
+                    cause,
+                    None,
+                )
+                .await;
+                match exited {
+                    Ok(verdicts) => Ok(self.decide(&verdicts, cause)),
+                    Err(failure) => Err(failure.raise()),
+                }
+            }
+
+            fn inspect(
+                &mut self,
+                ($a_resource, $($resource),+): &mut Self::Resource,
+                raised: Raised<'_>,
+            ) {
+                if let Some(($a, $($m),+)) = &mut self.managers {
+                    inspect_all(
+                        [
+                            &mut |raised| $a.inspect($a_resource, raised),
+                            $(&mut |raised| $m.inspect($resource, raised)),+
+                        ],
+                        raised,
+                    );
+                }
+            }
+
+            fn interrupt(
+                &self,
+                ($a_resource, $($resource),+): &Self::Resource,
+            ) -> impl Future<Output = Self::Error> + Send + use<$A, $($M),+> {
+                let interrupts = self.managers.as_ref().map(|($a, $($m),+)| {
+                    ($a.interrupt($a_resource), $($m.interrupt($resource)),+)
+                });
+                let interrupted_by = Arc::clone(&self.interrupted_by);
+                async move {
+                    let Some(($a, $($m),+)) = interrupts else {
+                        return std::future::pending().await;
+                    };
+                    let (number, error) = first_interrupt([pin!($a), $(pin!($m)),+]).await;
+                    interrupted_by.store(number, Ordering::Relaxed);
+                    error
+                }
+            }
+
+            fn around_poll(&self) -> impl Sized {
+                self.managers.as_ref().map(|($a, $($m),+)| guards!($a $($m)+))
+            }
+        }
+    };
+}
+
+join_managers!(A a ra B b rb);
+join_managers!(A a ra B b rb C c rc);
+join_managers!(A a ra B b rb C c rc D d rd);
+join_managers!(A a ra B b rb C c rc D d rd F f rf);
+join_managers!(A a ra B b rb C c rc D d rd F f rf G g rg);
+join_managers!(A a ra B b rb C c rc D d rd F f rf G g rg H h rh);
+join_managers!(A a ra B b rb C c rc D d rd F f rf G g rg H h rh I i ri);
