@@ -527,10 +527,13 @@ where
         let Some(settled) = this.settled.as_mut() else {
             return Poll::Pending;
         };
+        let mut cancelled = false;
         if let Some(member) = &*this.member {
             member.exit_polled(cx.waker());
+            cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(frame::exiting(*this.place, || {
+        let exited = ready!(frame::exiting(*this.place, cancelled, || {
             this.exit.poll_exit(cx, settled)
         }));
         let Some(settled) = this.settled.take() else {

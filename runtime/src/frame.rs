@@ -47,6 +47,8 @@ pub(crate) struct Before {
 #[derive(Clone, Copy)]
 struct Exiting {
     place: Option<Place>,
+    /// The block is interrupted from further out.
+    cancelled: bool,
     task: Task,
 }
 
@@ -93,6 +95,8 @@ pub(crate) struct Frame {
     /// The block outside, and the task, when the body was polled last.
     parent: Option<Place>,
     task: Task,
+    /// It is that of a detached exit.
+    detached: bool,
     /// Set under a manager that may interrupt.
     pub(crate) member: Option<Member>,
 }
@@ -102,6 +106,7 @@ impl Frame {
     pub(crate) fn detached(owed: Owed) -> Self {
         Self {
             owed: Some(owed),
+            detached: true,
             ..Self::default()
         }
     }
@@ -236,7 +241,7 @@ pub(crate) fn ticket() -> Option<Ticket> {
 /// The innermost block that encloses the running code in the same task.
 pub(crate) fn enclosing() -> Option<Place> {
     with(|current| match current.exiting.get() {
-        Some(Exiting { place, task }) if task == current_task() => place,
+        Some(Exiting { place, task, .. }) if task == current_task() => place,
         _ => current.frame(|frame| match &frame.owed {
             Some(owed) => owed.place(),
             None => frame.parent,
@@ -257,6 +262,17 @@ pub(crate) fn mark(cause: Cause) {
     }
 }
 
+/// Whether nobody waits any more for what the exit that is running waits for: its block was dropped, or is interrupted
+/// from further out.
+#[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+pub(crate) fn is_exit_given_up() -> bool {
+    let given_up = with(|current| match current.exiting.get() {
+        Some(exiting) => Some(exiting.cancelled && exiting.task == current_task()),
+        None => current.frame(|frame| Some(frame.detached)),
+    });
+    given_up.unwrap_or(false)
+}
+
 /// What clean-up that is detached now has to wait for.
 pub(crate) fn before() -> Option<Before> {
     with(|current| {
@@ -267,7 +283,7 @@ pub(crate) fn before() -> Option<Before> {
 }
 
 /// Runs part of the exit of a block, in the scope of the enclosing one.
-pub(crate) fn exiting<T>(place: Option<Place>, run: impl FnOnce() -> T) -> T {
+pub(crate) fn exiting<T>(place: Option<Place>, cancelled: bool, run: impl FnOnce() -> T) -> T {
     struct Restore(Option<Exiting>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -280,6 +296,7 @@ pub(crate) fn exiting<T>(place: Option<Place>, run: impl FnOnce() -> T) -> T {
     }
     let exiting = Exiting {
         place,
+        cancelled,
         task: current_task(),
     };
     let _restore = Restore(with(|current| current.exiting.replace(Some(exiting))));

@@ -39,8 +39,9 @@ pub use managers::{
 };
 #[cfg(feature = "tokio")]
 pub use managers::{
-    Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, Timeout, cancellable, exit_within,
-    move_on_after, move_on_at, move_on_when_cancelled, timeout, timeout_at,
+    Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, TaskGroup, TaskOutput, Tasks, Timeout,
+    cancellable, exit_within, move_on_after, move_on_at, move_on_when_cancelled, task_group,
+    timeout, timeout_at, try_task_group,
 };
 pub use managers::{Join, MovedOn, join};
 pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};

@@ -7,10 +7,13 @@ mod closing;
 mod either;
 #[cfg(feature = "tokio")]
 mod exit_within;
+mod failure;
 mod join;
 mod manage;
 mod nullcontext;
 mod suppress;
+#[cfg(feature = "tokio")]
+mod task_group;
 #[cfg(feature = "tokio")]
 mod timeout;
 
@@ -27,6 +30,8 @@ pub use join::{Join, join};
 pub use manage::{Callback, CleanUp, Manage, callback, manage};
 pub use nullcontext::{NullContext, ScopedNullContext, nullcontext, scoped_nullcontext};
 pub use suppress::{Suppress, suppress, suppress_if};
+#[cfg(feature = "tokio")]
+pub use task_group::{TaskGroup, TaskOutput, Tasks, task_group, try_task_group};
 #[cfg(feature = "tokio")]
 pub use timeout::{Deadline, Elapsed, Timeout, move_on_after, move_on_at, timeout, timeout_at};
 

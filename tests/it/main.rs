@@ -37,6 +37,7 @@ mod sugar;
 mod support;
 mod suppression;
 mod syntax;
+mod task_group;
 mod tasks;
 mod testing;
 mod tidy;

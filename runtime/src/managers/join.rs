@@ -14,7 +14,8 @@ use std::task::Poll;
 use crate::cause::ErrorType;
 use crate::frame;
 use crate::manager::{Exited, Payload, Surviving, alone};
-use crate::report::{Entry, Incident, Phase, report};
+use crate::managers::failure::{Failure, Pending};
+use crate::report::Phase;
 use crate::scope::Scope;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 
@@ -143,58 +144,6 @@ async fn concurrently<T, B, const N: usize>(
     .await
 }
 
-/// What is to be raised in the end.
-enum Failure<E> {
-    Error(E),
-    Panic(Payload),
-}
-
-impl<E> Failure<E> {
-    fn raise(self) -> E {
-        match self {
-            Failure::Error(error) => error,
-            Failure::Panic(payload) => resume_unwind(payload),
-        }
-    }
-}
-
-/// A failure that waits for the exits, and where it comes from.
-struct Pending<E> {
-    failure: Failure<E>,
-    manager: &'static str,
-    phase: Phase,
-}
-
-impl<E: Debug> Pending<E> {
-    fn report(self, cause: Cause) {
-        let Self {
-            failure,
-            manager,
-            phase,
-        } = self;
-        let incident = match failure {
-            Failure::Error(error) => Incident::error(&error),
-            Failure::Panic(payload) => Incident::panic(payload),
-        };
-        report(Entry {
-            manager,
-            phase,
-            cause,
-            incident,
-        });
-    }
-
-    /// Keeps the one of two failures that is raised, the first panic or else the first error, and reports the other.
-    fn and(self, later: Self, cause: Cause) -> Self {
-        let (first, other) = match (&self.failure, &later.failure) {
-            (Failure::Error(_), Failure::Panic(_)) => (later, self),
-            _ => (self, later),
-        };
-        other.report(cause);
-        first
-    }
-}
-
 /// Enters all, or stops at the first that cannot be.
 async fn enter_all<E, const N: usize>(parts: [Part<'_, Result<(), E>>; N]) -> Option<Failure<E>> {
     let entered = concurrently(parts, 0..N, |_, entered| match entered {
@@ -252,17 +201,12 @@ async fn exit_all<E: Debug, const N: usize>(
             Ok(Err(error)) => Failure::Error(error),
             Err(payload) => Failure::Panic(payload),
         };
-        let of_exit = Pending {
+        let failed = Pending {
             failure,
             manager: names[number],
             phase: Phase::Exit,
         };
-        let is_raised = cause.is_completed() || matches!(of_exit.failure, Failure::Panic(_));
-        match pending.take() {
-            Some(first) => pending = Some(first.and(of_exit, cause)),
-            None if is_raised => pending = Some(of_exit),
-            None => of_exit.report(cause),
-        }
+        failed.add_to(&mut pending, cause);
         ControlFlow::<Infallible>::Continue(())
     });
     let ControlFlow::Continue(()) = exits.await;
@@ -282,7 +226,7 @@ async fn exit_entered<M: AsyncContextManager>(
     }
     let (exit, place, _frame) = scope.exit(cause);
     let mut exit = pin!(alone(exit));
-    match poll_fn(|cx| frame::exiting(place, || exit.as_mut().poll(cx))).await {
+    match poll_fn(|cx| frame::exiting(place, false, || exit.as_mut().poll(cx))).await {
         Exited::Returned(verdict) => Ok(verdict.verdict()),
         Exited::Failed(error) => Err(error),
         Exited::Panicked(payload) => resume_unwind(payload),

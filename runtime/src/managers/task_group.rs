@@ -1,0 +1,306 @@
+//! Tasks that end before their block does.
+
+use std::any::type_name;
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{Failure, Pending};
+use super::move_on_when_cancelled;
+use crate::expansion::Never;
+use crate::report::{self, Collector, Phase};
+use crate::{AsyncContextManager, Cause, async_with, frame};
+
+/// Lends the block a group of tasks, and waits for all of them before the block ends: structured concurrency.
+///
+/// Python's `asyncio.TaskGroup` and trio's nursery. The tasks cannot fail, other than by a panic; see [`try_task_group`]
+/// for those that can.
+///
+/// - When the body completes, the exit waits for the tasks.
+/// - When it fails, panics, is interrupted or dropped, the tasks are cancelled, and the exit waits for them all the same.
+///   So it is when the block is dropped, or interrupted from further out, while it waits: no task outlives the block.
+/// - When a task panics or fails, the other tasks are cancelled, and the body is interrupted (rule CAN-6).
+///
+/// A task is cancelled as a body is interrupted: the blocks inside it exit in place, told
+/// [`Cause::Cancelled`](crate::Cause::Cancelled), innermost first. What was detached inside a task is waited for as well
+/// (rule CAN-4).
+///
+/// ```
+/// use async_with::{async_with, task_group};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let sum = Arc::new(AtomicU32::new(0));
+/// async_with! { task_group() as group => {
+///     for number in 1..=10 {
+///         let sum = Arc::clone(&sum);
+///         group.spawn(async move {
+///             tokio::task::yield_now().await;
+///             sum.fetch_add(number, Ordering::Relaxed);
+///         });
+///     }
+/// }}
+/// assert_eq!(sum.load(Ordering::Relaxed), 55);
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// A panic of a task is resumed with its own payload: in the body, which drops it, or after the other tasks have ended.
+/// Of several, the first one; the others are reported (rules ERR-4, PAN-2).
+///
+/// # Cancel safety
+///
+/// That of a surviving manager: dropped at any point, the tasks are cancelled and waited for on the runtime, by the block
+/// that encloses this one (rules CAN-1, CAN-4). [`drain`](crate::drain()) waits for the block, and with it for the tasks:
+/// called in one of them, it never returns.
+#[must_use = "a manager does nothing unless it is entered"]
+pub fn task_group() -> TaskGroup {
+    try_task_group()
+}
+
+/// Lends the block a group of tasks that may fail. See [`task_group`].
+///
+/// ```
+/// use async_with::{async_with, try_task_group};
+/// use std::io;
+///
+/// async fn serve(port: u16) -> io::Result<()> {
+///     if port == 0 {
+///         return Err(io::ErrorKind::AddrInUse.into());
+///     }
+///     std::future::pending().await
+/// }
+///
+/// async fn serve_all(ports: &[u16]) -> io::Result<()> {
+///     async_with! { try_task_group() as group => {
+///         for &port in ports {
+///             group.spawn(serve(port));
+///         }
+///     }}
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = serve_all(&[80, 443, 0]).await.unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// The first error of a task is raised, as the very same value, unless the body failed or was interrupted from further
+/// out before. Every other one is [reported](crate::report) (rules ERR-3, ERR-5); Python and trio raise all of them as one
+/// group, which then has to be taken apart. When the body ends in the same poll in which a task fails, the body wins.
+///
+/// # Panics
+///
+/// As [`task_group`].
+///
+/// # Cancel safety
+///
+/// As [`task_group`].
+#[must_use = "a manager does nothing unless it is entered"]
+pub fn try_task_group<E: Debug + Send + 'static>() -> TaskGroup<E> {
+    TaskGroup(Arc::new(Group {
+        cancel: CancellationToken::new(),
+        state: Mutex::new(State {
+            tasks: JoinSet::new(),
+            waker: None,
+        }),
+    }))
+}
+
+/// The manager of [`task_group`] and [`try_task_group`].
+pub struct TaskGroup<E: 'static = Infallible>(Arc<Group<E>>);
+
+/// The tasks of a block: the resource of [`task_group`] and [`try_task_group`].
+///
+/// It cannot leave the block, so no task is started that the block does not wait for. A task that starts tasks of its
+/// own does so in a group of its own.
+pub struct Tasks<E: 'static = Infallible>(Arc<Group<E>>);
+
+struct Group<E: 'static> {
+    cancel: CancellationToken,
+    state: Mutex<State<E>>,
+}
+
+struct State<E: 'static> {
+    tasks: JoinSet<Result<(), E>>,
+    /// Of the one who waits: an empty set wakes nobody.
+    waker: Option<Waker>,
+}
+
+impl<E: Debug + Send + 'static> Tasks<E> {
+    /// Starts a task. It runs at once, and is cancelled when the group is.
+    ///
+    /// What it returns is `()`, or a `Result<(), E>` whose error fails the group.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn spawn<O: TaskOutput<E>>(&mut self, task: impl Future<Output = O> + Send + 'static) {
+        let cancelled = move_on_when_cancelled(self.0.cancel.clone());
+        let task = Task {
+            task: async move {
+                async_with! { cancelled => { task.await.into_result() } else { Ok(()) } }
+            },
+            collector: report::current(),
+        };
+        let waker = {
+            let mut state = self.0.lock();
+            state.tasks.spawn(task);
+            state.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Cancels the tasks, also those that are started from now on. That is no failure, and the body goes on.
+    pub fn cancel(&self) {
+        self.0.cancel.cancel();
+    }
+}
+
+/// What a task of a group returns: `()`, or `Result<(), E>` with the error of the group. A task that never ends by itself
+/// is one too.
+///
+/// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "a task of this group cannot return `{Self}`",
+    label = "this returns `{Self}`",
+    note = "a task returns `()`; in a `try_task_group::<E>()` it may return `Result<(), E>`"
+)]
+pub trait TaskOutput<E>: sealed::Sealed + Send + 'static {
+    #[doc(hidden)]
+    fn into_result(self) -> Result<(), E>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for super::Never {}
+    impl<E> Sealed for Result<(), E> {}
+}
+
+impl<E> TaskOutput<E> for () {
+    fn into_result(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+impl<E> TaskOutput<E> for Never {
+    fn into_result(self) -> Result<(), E> {
+        self
+    }
+}
+
+impl<E: Send + 'static> TaskOutput<E> for Result<(), E> {
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+pin_project! {
+    /// A task. It reports to where its group does.
+    struct Task<F> {
+        #[pin]
+        task: F,
+        collector: Option<Arc<Collector>>,
+    }
+}
+
+impl<F: Future> Future for Task<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        report::within(this.collector.clone(), || this.task.poll(cx))
+    }
+}
+
+impl<E: 'static> Group<E> {
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next failure, or until no task is left. A failure cancels the others.
+    fn poll_failure(&self, cx: &mut Context<'_>) -> Poll<Option<Failure<E>>> {
+        let mut state = self.lock();
+        state.waker = Some(cx.waker().clone());
+        loop {
+            let failure = match ready!(state.tasks.poll_join_next(cx)) {
+                None => return Poll::Ready(None),
+                Some(Ok(Ok(()))) => continue,
+                Some(Ok(Err(error))) => Failure::Error(error),
+                Some(Err(error)) => match error.try_into_panic() {
+                    Ok(payload) => Failure::Panic(payload),
+                    // The runtime shuts down.
+                    Err(_) => continue,
+                },
+            };
+            drop(state);
+            self.cancel.cancel();
+            return Poll::Ready(Some(failure));
+        }
+    }
+}
+
+impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
+    type Resource = Tasks<E>;
+    type Error = E;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<Tasks<E>, E> {
+        Ok(Tasks(Arc::clone(&self.0)))
+    }
+
+    async fn exit(self, _: Tasks<E>, cause: Cause) -> Result<(), E> {
+        let Self(group) = self;
+        if !cause.is_completed() {
+            group.cancel.cancel();
+        }
+        let next = || {
+            poll_fn(|cx| {
+                if frame::is_exit_given_up() {
+                    group.cancel.cancel();
+                }
+                group.poll_failure(cx)
+            })
+        };
+        let mut pending = None;
+        while let Some(failure) = next().await {
+            let failed = Pending {
+                failure,
+                manager: type_name::<Self>(),
+                phase: Phase::Exit,
+            };
+            failed.add_to(&mut pending, cause);
+        }
+        match pending {
+            None => Ok(()),
+            Some(Pending { failure, .. }) => Err(failure.raise()),
+        }
+    }
+
+    fn interrupt(&self, _: &Tasks<E>) -> impl Future<Output = E> + Send + use<E> {
+        let group = Arc::clone(&self.0);
+        async move {
+            let failure = poll_fn(|cx| match ready!(group.poll_failure(cx)) {
+                Some(failure) => Poll::Ready(failure),
+                // There may be another task later.
+                None => Poll::Pending,
+            });
+            failure.await.raise()
+        }
+    }
+}
