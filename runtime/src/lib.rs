@@ -39,11 +39,17 @@ pub use managers::{
 };
 #[cfg(feature = "tokio")]
 pub use managers::{
-    Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, TaskGroup, TaskOutput, Tasks, Timeout,
-    cancellable, exit_within, move_on_after, move_on_at, move_on_when_cancelled, task_group,
-    timeout, timeout_at, try_task_group,
+    Backoff, Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, Permits, Reading, Retry,
+    TaskGroup, TaskOutput, Tasks, Timeout, Writing, cancellable, exit_within, move_on_after,
+    move_on_at, move_on_when_cancelled, permits, reading, retry, task_group, timeout, timeout_at,
+    try_task_group, writing,
 };
-pub use managers::{Join, MovedOn, join};
+pub use managers::{
+    Held, Join, MovedOn, OpenTransaction, Releasable, Transaction, TransactionControl, join,
+    releasable, transaction,
+};
+#[cfg(feature = "tracing")]
+pub use managers::{InSpan, in_span};
 pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 #[cfg(feature = "tokio")]
 pub use registry::drain_timeout;

@@ -13,9 +13,17 @@ mod manage;
 mod nullcontext;
 mod suppress;
 #[cfg(feature = "tokio")]
+mod locks;
+mod releasable;
+#[cfg(feature = "tokio")]
+mod retry;
+#[cfg(feature = "tracing")]
+mod span;
+#[cfg(feature = "tokio")]
 mod task_group;
 #[cfg(feature = "tokio")]
 mod timeout;
+mod transaction;
 
 #[cfg(feature = "tokio")]
 use crate::{Cause, Verdict};
@@ -31,9 +39,18 @@ pub use manage::{Callback, CleanUp, Manage, callback, manage};
 pub use nullcontext::{NullContext, ScopedNullContext, nullcontext, scoped_nullcontext};
 pub use suppress::{Suppress, suppress, suppress_if};
 #[cfg(feature = "tokio")]
+pub use locks::{Permits, Reading, Writing, permits, reading, writing};
+pub use releasable::{Held, Releasable, releasable};
+#[cfg(feature = "tokio")]
+pub use retry::{Backoff, Retry, retry};
+#[cfg(feature = "tracing")]
+pub use span::{InSpan, in_span};
+#[cfg(feature = "tokio")]
 pub use task_group::{TaskGroup, TaskOutput, Tasks, task_group, try_task_group};
 #[cfg(feature = "tokio")]
 pub use timeout::{Deadline, Elapsed, Timeout, move_on_after, move_on_at, timeout, timeout_at};
+
+pub use transaction::{OpenTransaction, Transaction, TransactionControl, transaction};
 
 /// Ends a block that goes on after an interruption. It is never raised, and can stand in a function that returns
 /// anything.

@@ -30,6 +30,7 @@ mod panics;
 mod readme;
 mod regressions;
 mod reports;
+mod resources;
 mod shutdown;
 mod shutdown_example;
 mod stack;

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use async_with::{
-    AsyncContextManager, Cause, ScopedAsyncContextManager, async_with, detach, drain,
+    AsyncContextManager, Cause, ScopedAsyncContextManager, async_with, detach, drain, in_span,
 };
 use async_with_tests::{Boom, Gate, Log};
 use tracing::field::{Field, Visit};
@@ -283,6 +283,71 @@ fn a_span_lives_as_long_as_its_exits() {
             "after"
         ]
     );
+}
+
+/// EXI-6, EXI-7: `in_span` holds its span around the polls of the body and around its drop, not in between; what is
+/// entered and exited further in is in it, and what is further out is not.
+#[test]
+fn a_block_runs_in_its_span() {
+    struct Dropped;
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            info!("dropped");
+        }
+    }
+    traced(|log| async move {
+        let block = async {
+            async_with! {
+                Traced("a", open_gate()), in_span(info_span!("outer")), in_span(info_span!("inner")) as span,
+                Traced("b", open_gate()) =>
+            {
+                let _dropped = Dropped;
+                info!("body");
+                tokio::task::yield_now().await;
+                assert_eq!(tracing::Span::current(), *span);
+            }}
+        };
+        let mut block = Box::pin(block);
+        assert!(futures::poll!(&mut block).is_pending());
+        info!("outside");
+        block.await;
+        let expected = [
+            ": enter a",
+            "outer>inner: enter b",
+            "outer>inner: body",
+            ": outside",
+            "outer>inner: dropped",
+            "outer>inner: exit b, completed",
+            "outer>inner: exited b",
+            ": exit a, completed",
+            ": exited a",
+        ];
+        assert_eq!(log.take(), expected);
+    });
+}
+
+/// CAN-9: exits of blocks inside an `in_span` keep its span when they are detached.
+#[test]
+fn a_dropped_block_keeps_its_span() {
+    traced(|log| async move {
+        let mut block: Block = Box::pin(async {
+            async_with! { Traced("a", open_gate()), in_span(info_span!("span")), Traced("b", open_gate()) => {
+                pending::<()>().await;
+            }}
+        });
+        assert!(futures::poll!(&mut block).is_pending());
+        drop(block);
+        drain().await;
+        let expected = [
+            ": enter a",
+            "span: enter b",
+            "span: exit b, dropped",
+            "span: exited b",
+            ": exit a, dropped",
+            ": exited a",
+        ];
+        assert_eq!(log.take(), expected);
+    });
 }
 
 /// ERR-5: a report that nobody collects is an event of level error, in the span of its exit.

@@ -1,0 +1,188 @@
+//! A resource that can be given up before its block ends.
+
+use std::future::{Future, pending};
+use std::ops::{Deref, DerefMut};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::manager::{Exited, Managed, Surviving, alone};
+use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
+
+/// Lets the body give the resource up before the block ends: release it, or take it out. After that, nothing is owed.
+///
+/// The resource is a [`Held`], which dereferences to the manager's own. It does for one manager what `pop_all` of
+/// Python's `ExitStack` does for several. A manager that holds a guard around each poll of the body
+/// ([`around_poll`](AsyncContextManager::around_poll)) loses that.
+///
+/// ```
+/// use async_with::{async_with, prelude::*, releasable};
+/// # use std::convert::Infallible;
+/// # use std::sync::{Arc, Mutex};
+/// # #[derive(Clone, Default)]
+/// # struct Database(Arc<Mutex<Vec<String>>>);
+/// # struct Begin(Database);
+/// # impl Database {
+/// #     fn begin(&self) -> Begin { Begin(self.clone()) }
+/// #     fn note(&self, what: impl Into<String>) { self.0.lock().unwrap().push(what.into()); }
+/// # }
+/// # impl AsyncContextManager for Begin {
+/// #     type Resource = Database;
+/// #     type Error = Infallible;
+/// #     type Exit = ();
+/// #     async fn enter(&mut self) -> Result<Database, Infallible> { Ok(self.0.clone()) }
+/// #     async fn exit(self, db: Database, cause: Cause) -> Result<(), Infallible> {
+/// #         db.note(format!("end of transaction: {cause}"));
+/// #         Ok(())
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Infallible> {
+/// # let database = Database::default();
+/// async_with! { releasable(database.begin()) as tx => {
+///     tx.note("update");
+///     tx.release(Cause::Completed).await?;
+///     // The transaction is over; this is outside of it.
+///     database.note("notify");
+/// }}
+/// # let expected = ["update", "end of transaction: completed", "notify"];
+/// # assert_eq!(*database.0.lock().unwrap(), expected);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// That of the manager. Dropped while it is released, the manager's exit goes on (rule CAN-2).
+#[must_use = "a manager does nothing unless it is entered"]
+pub fn releasable<M: AsyncContextManager>(manager: M) -> Releasable<M> {
+    Releasable {
+        manager: Some(manager),
+        is_released: Arc::default(),
+    }
+}
+
+/// The manager of [`releasable`].
+pub struct Releasable<M> {
+    /// With the resource, once it is entered.
+    manager: Option<M>,
+    is_released: Arc<AtomicBool>,
+}
+
+/// A resource, unless it was given up: the resource of [`releasable`].
+pub struct Held<M: AsyncContextManager> {
+    entered: Option<(M, M::Resource)>,
+    is_released: Arc<AtomicBool>,
+}
+
+impl<M: AsyncContextManager> Held<M> {
+    fn give_up(&mut self) -> Option<(M, M::Resource)> {
+        self.is_released.store(true, Ordering::Relaxed);
+        self.entered.take()
+    }
+
+    /// The resource, if it is held still.
+    #[must_use]
+    pub fn get(&self) -> Option<&M::Resource> {
+        self.entered.as_ref().map(|(_, resource)| resource)
+    }
+
+    /// The resource, if it is held still.
+    #[must_use]
+    pub fn get_mut(&mut self) -> Option<&mut M::Resource> {
+        self.entered.as_mut().map(|(_, resource)| resource)
+    }
+
+    /// Takes the resource out. The manager's exit is not run: from now on the caller looks after the resource.
+    #[must_use = "nobody else releases the resource"]
+    pub fn take(&mut self) -> Option<M::Resource> {
+        self.give_up().map(|(_, resource)| resource)
+    }
+
+    /// Runs the manager's exit now, which is told this cause. Where the resource was given up already, nothing is done.
+    ///
+    /// # Errors
+    ///
+    /// That of the exit. There is no exit after it.
+    ///
+    /// # Cancel safety
+    ///
+    /// When it is dropped, the exit goes on; the block that encloses the call waits for it (rules CAN-2, CAN-4).
+    pub async fn release(&mut self, cause: Cause) -> Result<(), M::Error> {
+        let Some((manager, resource)) = self.give_up() else {
+            return Ok(());
+        };
+        match alone(Surviving(manager).exit(resource, cause, None, None)).await {
+            Exited::Returned(_) => Ok(()),
+            Exited::Failed(error) => Err(error),
+            Exited::Panicked(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+/// # Panics
+///
+/// When the resource was given up.
+impl<M: AsyncContextManager> Deref for Held<M> {
+    type Target = M::Resource;
+
+    fn deref(&self) -> &M::Resource {
+        self.get().expect("the resource was given up")
+    }
+}
+
+/// # Panics
+///
+/// When the resource was given up.
+impl<M: AsyncContextManager> DerefMut for Held<M> {
+    fn deref_mut(&mut self) -> &mut M::Resource {
+        self.get_mut().expect("the resource was given up")
+    }
+}
+
+impl<M: AsyncContextManager> AsyncContextManager for Releasable<M> {
+    type Resource = Held<M>;
+    type Error = M::Error;
+    type Exit = M::Exit;
+
+    async fn enter(&mut self) -> Result<Held<M>, M::Error> {
+        let Some(mut manager) = self.manager.take() else {
+            unreachable!("a manager is entered once")
+        };
+        let resource = manager.enter().await?;
+        Ok(Held {
+            entered: Some((manager, resource)),
+            is_released: Arc::clone(&self.is_released),
+        })
+    }
+
+    async fn exit(self, held: Held<M>, cause: Cause) -> Result<M::Exit, M::Error> {
+        match held.entered {
+            Some((manager, resource)) => manager.exit(resource, cause).await,
+            None => Ok(M::Exit::from_verdict(Verdict::Propagate)),
+        }
+    }
+
+    fn inspect(&mut self, held: &mut Held<M>, raised: Raised<'_>) {
+        if let Some((manager, resource)) = &mut held.entered {
+            manager.inspect(resource, raised);
+        }
+    }
+
+    fn interrupt(&self, held: &Held<M>) -> impl Future<Output = M::Error> + Send + use<M> {
+        let interrupt = held
+            .entered
+            .as_ref()
+            .map(|(manager, resource)| manager.interrupt(resource));
+        let is_released = Arc::clone(&self.is_released);
+        async move {
+            if let Some(interrupt) = interrupt {
+                let error = interrupt.await;
+                if !is_released.load(Ordering::Relaxed) {
+                    return error;
+                }
+            }
+            pending().await
+        }
+    }
+}

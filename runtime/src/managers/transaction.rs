@@ -1,0 +1,244 @@
+//! Transactions.
+
+use std::any::type_name;
+use std::fmt::Debug;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+
+use crate::report::{Entry, Incident, Phase, report};
+use crate::{AsyncContextManager, Cause, ScopedAsyncContextManager};
+
+/// A connection that can begin and end a transaction: what [`transaction`] needs to know of a database.
+pub trait TransactionControl: Send {
+    /// Why one of the steps failed.
+    type Error: Debug + Send + 'static;
+
+    /// Begins a transaction. When it fails, none is open.
+    fn begin(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Commits the open transaction. When it fails, it is rolled back.
+    fn commit(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Rolls the open transaction back.
+    fn rollback(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Takes note that a transaction may still be open, because one of the other steps was dropped before its end, or
+    /// the block of a borrowed connection was dropped. By default nothing is done.
+    ///
+    /// It cannot wait for the database: mark the connection, so that it is rolled back before its next use, or closed.
+    fn abandon(&mut self) {}
+}
+
+/// Begins a transaction, commits it when the body completed, and rolls it back otherwise.
+///
+/// The resource dereferences to the connection, and has
+/// [`set_rollback_only`](OpenTransaction::set_rollback_only). An owned connection makes a
+/// [surviving](AsyncContextManager) manager: when the block is dropped, the transaction is rolled back on the runtime. A
+/// borrowed one, `&mut connection`, makes a [scoped](ScopedAsyncContextManager) manager: then all that can be done is
+/// [`abandon`](TransactionControl::abandon).
+///
+/// That a completed block commits follows Django's `transaction.atomic`; the name `set_rollback_only` comes from Jakarta
+/// Transactions.
+///
+/// ```
+/// use async_with::{TransactionControl, async_with, transaction};
+/// # use std::io;
+///
+/// # #[derive(Default)]
+/// struct Connection {
+///     // ..
+/// #   sent: Vec<String>,
+/// }
+///
+/// impl Connection {
+///     async fn execute(&mut self, sql: &str) -> io::Result<u64> {
+///         // ..
+/// #       self.sent.push(sql.to_owned());
+/// #       Ok(0)
+///     }
+/// }
+///
+/// impl TransactionControl for Connection {
+///     type Error = io::Error;
+///
+///     async fn begin(&mut self) -> io::Result<()> {
+///         self.execute("BEGIN").await.map(drop)
+///     }
+///     async fn commit(&mut self) -> io::Result<()> {
+///         self.execute("COMMIT").await.map(drop)
+///     }
+///     async fn rollback(&mut self) -> io::Result<()> {
+///         self.execute("ROLLBACK").await.map(drop)
+///     }
+/// }
+///
+/// async fn rename(connection: &mut Connection) -> io::Result<()> {
+///     async_with! { transaction(connection) as tx => {
+///         if tx.execute("UPDATE ..").await? == 0 {
+///             // Nothing is wrong, and yet nothing is to be kept.
+///             tx.set_rollback_only();
+///         }
+///         Ok(())
+///     }}
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// # let mut connection = Connection::default();
+/// # rename(&mut connection).await?;
+/// # assert_eq!(connection.sent, ["BEGIN", "UPDATE ..", "ROLLBACK"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Those of the steps. When a commit fails, the transaction is rolled back, and the commit's error is raised; an error of
+/// that rollback is [reported](crate::report).
+///
+/// # Cancel safety
+///
+/// A step that is dropped half-way, as during enter, is followed by [`abandon`](TransactionControl::abandon).
+#[must_use = "a manager does nothing unless it is entered"]
+pub fn transaction<C>(connection: C) -> Transaction<C> {
+    Transaction(Some(connection))
+}
+
+/// The manager of [`transaction`].
+pub struct Transaction<C>(Option<C>);
+
+impl<C> Transaction<C> {
+    fn take(&mut self) -> C {
+        match self.0.take() {
+            Some(connection) => connection,
+            None => unreachable!("a manager is entered once"),
+        }
+    }
+}
+
+/// An open transaction: the resource of [`transaction`]. It dereferences to the connection.
+pub struct OpenTransaction<P> {
+    connection: P,
+    rollback_only: bool,
+}
+
+impl<P> OpenTransaction<P> {
+    /// Rolls the transaction back at the end, even when the body completes. There is no way back.
+    pub fn set_rollback_only(&mut self) {
+        self.rollback_only = true;
+    }
+
+    /// Whether the transaction is rolled back even when the body completes.
+    #[must_use]
+    pub fn is_rollback_only(&self) -> bool {
+        self.rollback_only
+    }
+}
+
+impl<P: Deref> Deref for OpenTransaction<P> {
+    type Target = P::Target;
+
+    fn deref(&self) -> &P::Target {
+        &self.connection
+    }
+}
+
+impl<P: DerefMut> DerefMut for OpenTransaction<P> {
+    fn deref_mut(&mut self) -> &mut P::Target {
+        &mut self.connection
+    }
+}
+
+/// Abandons the connection when a step is dropped half-way.
+struct Step<'a, C: TransactionControl> {
+    connection: &'a mut C,
+    ended: bool,
+}
+
+impl<'a, C: TransactionControl> Step<'a, C> {
+    fn new(connection: &'a mut C) -> Self {
+        Self {
+            connection,
+            ended: false,
+        }
+    }
+}
+
+impl<C: TransactionControl> Drop for Step<'_, C> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.abandon();
+        }
+    }
+}
+
+impl<P: DerefMut<Target: TransactionControl + Sized>> OpenTransaction<P> {
+    async fn begin(mut connection: P) -> Result<Self, <P::Target as TransactionControl>::Error> {
+        let mut step = Step::new(&mut *connection);
+        let begun = step.connection.begin().await;
+        step.ended = true;
+        drop(step);
+        begun?;
+        Ok(Self {
+            connection,
+            rollback_only: false,
+        })
+    }
+
+    async fn end<M>(
+        mut self,
+        cause: Cause,
+    ) -> Result<(), <P::Target as TransactionControl>::Error> {
+        let mut step = Step::new(&mut *self.connection);
+        let ended = if cause.is_completed() && !self.rollback_only {
+            let committed = step.connection.commit().await;
+            if committed.is_err()
+                && let Err(error) = step.connection.rollback().await
+            {
+                report(Entry {
+                    manager: type_name::<M>(),
+                    phase: Phase::Exit,
+                    cause,
+                    incident: Incident::error(&error),
+                });
+            }
+            committed
+        } else {
+            step.connection.rollback().await
+        };
+        step.ended = true;
+        ended
+    }
+}
+
+impl<C: TransactionControl + 'static> AsyncContextManager for Transaction<C> {
+    /// Boxed, so that both kinds have one type of resource: it dereferences to the connection.
+    type Resource = OpenTransaction<Box<C>>;
+    type Error = C::Error;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<Self::Resource, C::Error> {
+        OpenTransaction::begin(Box::new(self.take())).await
+    }
+
+    async fn exit(self, transaction: Self::Resource, cause: Cause) -> Result<(), C::Error> {
+        transaction.end::<Self>(cause).await
+    }
+}
+
+impl<'a, C: TransactionControl> ScopedAsyncContextManager for Transaction<&'a mut C> {
+    type Resource = OpenTransaction<&'a mut C>;
+    type Error = C::Error;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<Self::Resource, C::Error> {
+        OpenTransaction::begin(self.take()).await
+    }
+
+    async fn exit(self, transaction: Self::Resource, cause: Cause) -> Result<(), C::Error> {
+        transaction.end::<Self>(cause).await
+    }
+
+    fn abandon(self, transaction: Self::Resource) {
+        transaction.connection.abandon();
+    }
+}
