@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_with::report::{self, Entry, Incident, Phase};
 use async_with::{
-    Elapsed, async_with, drain, join, pending_exits, task_group, timeout, try_task_group,
+    Elapsed, async_with, drain, join, move_on_when_cancelled, pending_exits, task_group, timeout,
+    try_task_group,
 };
 use async_with_tests::{Boom, Gate, Log, pend};
 use futures::FutureExt;
 use tokio::task::yield_now;
+use tokio_util::sync::CancellationToken;
 
 use crate::cancellation::{on_each_runtime, until, within_reason};
 
@@ -210,8 +212,8 @@ async fn a_panic_is_raised_in_place_of_an_error() {
 #[test]
 fn dropped_anywhere_no_task_is_left() {
     on_each_runtime(|| async {
-        let mut ended = 0;
-        for polls in 0..40 {
+        // In the end, until it is ready.
+        for polls in (0..20).chain([usize::MAX]) {
             let log = Log::new();
             let mut block = Box::pin(async {
                 async_with! { log.manager("outer"), task_group() as group => {
@@ -227,7 +229,6 @@ fn dropped_anywhere_no_task_is_left() {
             });
             for _ in 0..polls {
                 if futures::poll!(&mut block).is_ready() {
-                    ended += 1;
                     break;
                 }
                 yield_now().await;
@@ -249,7 +250,6 @@ fn dropped_anywhere_no_task_is_left() {
             let last = events.last().map_or("", String::as_str);
             assert!(polls == 0 || last.starts_with("exit outer"), "{events:?}");
         }
-        assert!(ended > 0);
     });
 }
 
@@ -440,4 +440,92 @@ async fn a_group_that_was_empty_is_watched_again() {
         Ok(())
     }
     assert_eq!(within_reason(block()).await, Err(Boom("late")));
+}
+
+/// ERR-5: the error of a task is not lost when the block ends in another way before it can be raised: interrupted from
+/// further out in the same moment, dropped while the blocks inside exit, or completed by a part of the body that was not
+/// waiting in a block.
+#[tokio::test]
+async fn the_error_of_a_task_is_never_lost() {
+    /// The gates are those of the block inside, and of a task.
+    #[derive(Default)]
+    struct Scene {
+        log: Log,
+        inner: Gate,
+        task: Gate,
+        token: CancellationToken,
+    }
+    async fn block(scene: &Scene, fails_both: bool) -> Result<(), Boom> {
+        let Scene {
+            log,
+            inner,
+            task,
+            token,
+        } = scene;
+        async_with! { move_on_when_cancelled(token.clone()), try_task_group() as group => {
+            let (inside, waits) = (log.clone(), task.clone());
+            group.spawn(async move {
+                async_with! { inside.manager("task").exit_waits_for(&waits) => { pending::<()>().await } }
+            });
+            until(log, "enter task").await;
+            let token = token.clone();
+            group.spawn(async move {
+                if fails_both {
+                    token.cancel();
+                }
+                Err(Boom("task"))
+            });
+            let inside = async {
+                async_with! { log.manager("inner").exit_waits_for(inner) => { pending::<()>().await } }
+            };
+            tokio::select! {
+                () = inside => {}
+                () = until(log, "complete") => {}
+            }
+        }}
+        Ok(())
+    }
+    let lost = |entries: &[Entry]| {
+        assert!(entries.iter().all(|entry| entry.phase == Phase::Interrupt));
+        incidents(entries)
+    };
+    let scene = Scene::default();
+    scene.inner.open();
+    scene.task.open();
+    let (result, entries) = report::collect(block(&scene, true)).await;
+    assert_eq!(result, Ok(()));
+    assert_eq!(lost(&entries), ["interrupt: Boom(\"task\")"]);
+
+    // The body completes while a block inside, which was told of the interruption, exits.
+    let scene = Scene::default();
+    scene.task.open();
+    let completes = async {
+        until(&scene.log, "exit inner: cancelled").await;
+        scene.log.write("complete");
+        scene.inner.open();
+    };
+    let both = futures::future::join(block(&scene, false), completes);
+    let ((result, ()), entries) = report::collect(both).await;
+    assert_eq!(result, Ok(()));
+    assert_eq!(lost(&entries), ["interrupt: Boom(\"task\")"]);
+
+    // Dropped while the block inside exits.
+    let scene = Scene::default();
+    let dropped = async {
+        let mut block = Box::pin(block(&scene, false));
+        while !scene
+            .log
+            .events()
+            .contains(&"exit inner: cancelled".to_owned())
+        {
+            assert!(futures::poll!(&mut block).is_pending());
+            yield_now().await;
+        }
+        drop(block);
+        scene.inner.open();
+        scene.task.open();
+        drain().await;
+    };
+    let ((), entries) = report::collect(dropped).await;
+    assert_eq!(lost(&entries), ["interrupt: Boom(\"task\")"]);
 }

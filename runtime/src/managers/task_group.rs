@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{Failure, Pending};
 use super::move_on_when_cancelled;
 use crate::expansion::Never;
-use crate::report::{self, Collector, Phase};
+use crate::report::{self, Collector, Entry, Incident, Phase};
 use crate::{AsyncContextManager, Cause, async_with, frame};
 
 /// Lends the block a group of tasks, and waits for all of them before the block ends: structured concurrency.
@@ -101,7 +101,8 @@ pub fn task_group() -> TaskGroup {
 ///
 /// The first error of a task is raised, as the very same value, unless the body failed or was interrupted from further
 /// out before. Every other one is [reported](crate::report) (rules ERR-3, ERR-5); Python and trio raise all of them as one
-/// group, which then has to be taken apart. When the body ends in the same poll in which a task fails, the body wins.
+/// group, which then has to be taken apart. When the body ends in the same poll in which a task fails, the body wins. The
+/// error that interrupts the body is lost in one case: when the block is dropped after that, while its exit runs.
 ///
 /// # Panics
 ///
@@ -117,6 +118,7 @@ pub fn try_task_group<E: Debug + Send + 'static>() -> TaskGroup<E> {
         state: Mutex::new(State {
             tasks: JoinSet::new(),
             waker: None,
+            interrupted_by: None,
         }),
     }))
 }
@@ -139,6 +141,8 @@ struct State<E: 'static> {
     tasks: JoinSet<Result<(), E>>,
     /// Of the one who waits: an empty set wakes nobody.
     waker: Option<Waker>,
+    /// The error that interrupted the body.
+    interrupted_by: Option<Incident>,
 }
 
 impl<E: Debug + Send + 'static> Tasks<E> {
@@ -266,6 +270,19 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
 
     async fn exit(self, _: Tasks<E>, cause: Cause) -> Result<(), E> {
         let Self(group) = self;
+        // Such an error is raised, unless the block ends in another way after all.
+        let is_raised = cause == Cause::Cancelled && !frame::is_exit_given_up();
+        let interrupted_by = group.lock().interrupted_by.take();
+        if let Some(incident) = interrupted_by
+            && !is_raised
+        {
+            report::report(Entry {
+                manager: type_name::<Self>(),
+                phase: Phase::Interrupt,
+                cause,
+                incident,
+            });
+        }
         if !cause.is_completed() {
             group.cancel.cancel();
         }
@@ -300,7 +317,9 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
                 // There may be another task later.
                 None => Poll::Pending,
             });
-            failure.await.raise()
+            let error = failure.await.raise();
+            group.lock().interrupted_by = Some(Incident::error(&error));
+            error
         }
     }
 }
