@@ -532,8 +532,7 @@ where
             member.exit_polled(cx.waker());
             cancelled = member.is_cancelled();
         }
-        let (exited, owed) = ready!(frame::exiting(*this.place, || {
-        let exited = ready!(frame::exiting(*this.place, cancelled, || {
+        let (exited, owed) = ready!(frame::exiting(*this.place, cancelled, || {
             this.exit.poll_exit(cx, settled)
         }));
         let Some(settled) = this.settled.take() else {
@@ -755,13 +754,20 @@ impl StackedKind {
     }
 }
 
-pub trait OpenStacked {
+/// The managers that are opened each in its own way. One trait for all of them: of a value whose type is an error, rustc
+/// then says no more.
+pub trait OpenOwn {
+    type Kind;
+    fn __async_with_open(&self) -> Self::Kind;
+}
+
+impl<E: Debug + Send + 'static, V: ExitVerdict> OpenOwn for &&&&Opener<AsyncExitStack<E, V>> {
+    type Kind = StackedKind;
+
     fn __async_with_open(&self) -> StackedKind {
         StackedKind
     }
 }
-
-impl<E: Debug + Send + 'static, V: ExitVerdict> OpenStacked for &&&&Opener<AsyncExitStack<E, V>> {}
 
 pub struct GeneratedKind;
 
@@ -779,13 +785,13 @@ impl GeneratedKind {
     }
 }
 
-pub trait OpenGenerated {
+impl<R, E, V> OpenOwn for &&&&Opener<Generated<R, E, V>> {
+    type Kind = GeneratedKind;
+
     fn __async_with_open(&self) -> GeneratedKind {
         GeneratedKind
     }
 }
-
-impl<R, E, V> OpenGenerated for &&&&Opener<Generated<R, E, V>> {}
 
 pub struct ScopedGeneratedKind;
 
@@ -803,13 +809,13 @@ impl ScopedGeneratedKind {
     }
 }
 
-pub trait OpenScopedGenerated {
+impl<R, E, V, F> OpenOwn for &&&&Opener<ScopedGenerated<R, E, V, F>> {
+    type Kind = ScopedGeneratedKind;
+
     fn __async_with_open(&self) -> ScopedGeneratedKind {
         ScopedGeneratedKind
     }
 }
-
-impl<R, E, V, F> OpenScopedGenerated for &&&&Opener<ScopedGenerated<R, E, V, F>> {}
 
 pub trait OpenSurviving {
     fn __async_with_open(&self) -> SurvivingKind {
@@ -949,9 +955,8 @@ impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
 /// What the expansion brings into scope to open a manager.
 pub mod open {
     pub use super::{
-        OpenBoth as _, OpenFuture as _, OpenGenerated as _, OpenGuard as _, OpenInFrame as _,
-        OpenOther as _, OpenResult as _, OpenScopedGenerated as _, OpenStacked as _,
-        OpenSurviving as _, OpenText as _,
+        OpenBoth as _, OpenFuture as _, OpenGuard as _, OpenInFrame as _, OpenOther as _,
+        OpenOwn as _, OpenResult as _, OpenSurviving as _, OpenText as _,
     };
 }
 

@@ -33,9 +33,10 @@ pub use generator::{Generated, ScopedGenerated, Yielded};
 #[cfg(feature = "tokio")]
 pub use limits::set_exit_deadline;
 pub use managers::{
-    AsyncClose, BoxManager, Callback, CleanUp, Closing, Either, Manage, MovedOn, NullContext,
-    ScopedBoxManager, ScopedNullContext, Suppress, callback, closing, manage, nullcontext,
-    scoped_nullcontext, suppress, suppress_if,
+    AsyncClose, BoxManager, Callback, CleanUp, Closing, Either, Held, Join, Manage, MovedOn,
+    NullContext, OpenTransaction, Releasable, ScopedBoxManager, ScopedNullContext, Suppress,
+    Transaction, TransactionControl, callback, closing, join, manage, nullcontext, releasable,
+    scoped_nullcontext, suppress, suppress_if, transaction,
 };
 #[cfg(feature = "tokio")]
 pub use managers::{
@@ -44,10 +45,6 @@ pub use managers::{
     move_on_at, move_on_when_cancelled, permits, reading, retry, task_group, timeout, timeout_at,
     try_task_group, writing,
 };
-pub use managers::{
-    Held, Join, MovedOn, OpenTransaction, Releasable, Transaction, TransactionControl, join,
-    releasable, transaction,
-};
 #[cfg(feature = "tracing")]
 pub use managers::{InSpan, in_span};
 pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
@@ -55,8 +52,8 @@ pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 pub use registry::drain_timeout;
 pub use registry::{PendingExit, drain, pending_exits};
 pub use stack::{
-    AsyncExitStack, Closed, EnteredInto, ExitOutput, Handle, Loan, NoError, RaisedAs, Registrar,
-    StackError, StackManager, Takes,
+    AsyncExitStack, Closed, EnteredInto, Handle, Loan, NoError, RaisedAs, Registrar, StackError,
+    StackManager, Takes,
 };
 
 /// Enters the managers, runs the body, and exits them in reverse order, on every way out.

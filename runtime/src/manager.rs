@@ -94,12 +94,6 @@ impl Left for NothingLeft {
     }
 }
 
-/// Waits for an exit that nothing leaves together with.
-pub(crate) async fn alone<V, E>(exit: impl Exiting<V, E>) -> Exited<V, E> {
-    let mut exit = pin!(exit);
-    poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await
-}
-
 /// A manager of either kind.
 pub trait Managed: Sized {
     type Resource;

@@ -9,16 +9,16 @@ mod either;
 mod exit_within;
 mod failure;
 mod join;
-mod manage;
-mod nullcontext;
-mod suppress;
 #[cfg(feature = "tokio")]
 mod locks;
+mod manage;
+mod nullcontext;
 mod releasable;
 #[cfg(feature = "tokio")]
 mod retry;
 #[cfg(feature = "tracing")]
 mod span;
+mod suppress;
 #[cfg(feature = "tokio")]
 mod task_group;
 #[cfg(feature = "tokio")]
@@ -35,16 +35,16 @@ pub use either::Either;
 #[cfg(feature = "tokio")]
 pub use exit_within::{ExitWithin, exit_within};
 pub use join::{Join, join};
-pub use manage::{Callback, CleanUp, Manage, callback, manage};
-pub use nullcontext::{NullContext, ScopedNullContext, nullcontext, scoped_nullcontext};
-pub use suppress::{Suppress, suppress, suppress_if};
 #[cfg(feature = "tokio")]
 pub use locks::{Permits, Reading, Writing, permits, reading, writing};
+pub use manage::{Callback, CleanUp, Manage, callback, manage};
+pub use nullcontext::{NullContext, ScopedNullContext, nullcontext, scoped_nullcontext};
 pub use releasable::{Held, Releasable, releasable};
 #[cfg(feature = "tokio")]
 pub use retry::{Backoff, Retry, retry};
 #[cfg(feature = "tracing")]
 pub use span::{InSpan, in_span};
+pub use suppress::{Suppress, suppress, suppress_if};
 #[cfg(feature = "tokio")]
 pub use task_group::{TaskGroup, TaskOutput, Tasks, task_group, try_task_group};
 #[cfg(feature = "tokio")]

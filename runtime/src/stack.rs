@@ -23,7 +23,7 @@ use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
 use crate::scope::Interrupt;
-use crate::{AsyncContextManager, Cause, ErrorType, ExitVerdict, Raised, Verdict, limits};
+use crate::{AsyncContextManager, Cause, CleanUp, ErrorType, ExitVerdict, Raised, Verdict, limits};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -229,7 +229,7 @@ where
     T: Send + 'static,
     F: FnOnce(T, Cause) -> Fut + Send + 'static,
     Fut: Future<Output = O> + Send,
-    O: ExitOutput<Error: RaisedAs<E, K>>,
+    O: CleanUp<Error: RaisedAs<E, K>>,
     K: 'static,
 {
     fn name(&self) -> &'static str {
@@ -377,48 +377,6 @@ impl<E> RaisedAs<E, NeverRaised> for MovedOn {
     }
 }
 
-/// What the closure of an exit may return: `()`, a [`Verdict`], or a `Result` of one of them.
-pub trait ExitOutput {
-    /// What it decides.
-    type Exit: ExitVerdict;
-    /// What it can fail with.
-    type Error;
-
-    /// The same as a `Result`.
-    ///
-    /// # Errors
-    ///
-    /// What the exit failed with.
-    fn into_result(self) -> Result<Self::Exit, Self::Error>;
-}
-
-impl ExitOutput for () {
-    type Exit = ();
-    type Error = Infallible;
-
-    fn into_result(self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-impl ExitOutput for Verdict {
-    type Exit = Verdict;
-    type Error = Infallible;
-
-    fn into_result(self) -> Result<Verdict, Infallible> {
-        Ok(self)
-    }
-}
-
-impl<V: ExitVerdict, X> ExitOutput for Result<V, X> {
-    type Exit = V;
-    type Error = X;
-
-    fn into_result(self) -> Result<V, X> {
-        self
-    }
-}
-
 // --- The stack --------------------------------------------------------------------------------------------------------
 
 impl<E: Debug + Send + 'static> AsyncExitStack<E> {
@@ -561,8 +519,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     where
         T: Send + 'static,
         F: FnOnce(T, Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: ExitOutput<Exit: ExitVerdict, Error: RaisedAs<E, K>>> + Send + 'static,
-        V: Takes<<Fut::Output as ExitOutput>::Exit>,
+        Fut: Future<Output: CleanUp<Error: RaisedAs<E, K>>> + Send + 'static,
+        V: Takes<<Fut::Output as CleanUp>::Exit>,
         K: 'static,
     {
         let adopted = Adopted {
@@ -578,8 +536,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     pub fn push<F, Fut, K>(&self, exit: F)
     where
         F: FnOnce(Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: ExitOutput<Exit: ExitVerdict, Error: RaisedAs<E, K>>> + Send + 'static,
-        V: Takes<<Fut::Output as ExitOutput>::Exit>,
+        Fut: Future<Output: CleanUp<Error: RaisedAs<E, K>>> + Send + 'static,
+        V: Takes<<Fut::Output as CleanUp>::Exit>,
         K: 'static,
     {
         self.adopt((), move |(), cause| exit(cause));
@@ -592,7 +550,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.register(Callback(callback), None);
+        self.register(callback_entry(callback), None);
     }
 
     /// Keeps a value, and drops it in its turn (rule STK-3).
@@ -758,22 +716,17 @@ where
     may_fire(&interrupt).then(|| Box::pin(async { interrupt.await.raised_as() }) as _)
 }
 
-/// Runs a closure in its turn.
-struct Callback<F>(F);
-
-impl<E, F, Fut> Held<E> for Callback<F>
+/// A closure that is run in its turn, and sees nothing.
+fn callback_entry<E, F, Fut>(callback: F) -> impl Held<E>
 where
-    E: Send,
+    E: Send + 'static,
     F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output = ()> + Send,
+    Fut: Future<Output = ()> + Send + 'static,
 {
-    fn name(&self) -> &'static str {
-        type_name::<F>()
-    }
-
-    async fn exit(self, _: Cause) -> Result<Verdict, E> {
-        (self.0)().await;
-        Ok(Verdict::Propagate)
+    Adopted {
+        value: (),
+        exit: move |(), _| callback(),
+        conversion: PhantomData::<fn() -> NeverRaised>,
     }
 }
 
@@ -982,7 +935,7 @@ impl<E: Debug + Send + 'static> Registrar<E> {
             let mut late = lock(&self.0.late);
             if !late.closed {
                 let below = self.0.count.load(Ordering::Relaxed);
-                let slot = Slot::new::<E>(Callback(callback));
+                let slot = Slot::new::<E>(callback_entry(callback));
                 late.entries.push((below, Box::new(slot)));
                 return Ok(());
             }

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use crate::cause::ErrorType;
 use crate::frame;
-use crate::manager::{Exited, Payload, Surviving, alone};
+use crate::manager::{Exited, Payload, Surviving, exit_alone};
 use crate::managers::failure::{Failure, Pending};
 use crate::report::Phase;
 use crate::scope::Scope;
@@ -225,7 +225,7 @@ async fn exit_entered<M: AsyncContextManager>(
         return Ok(Verdict::Propagate);
     }
     let (exit, place, _frame) = scope.exit(cause);
-    let mut exit = pin!(alone(exit));
+    let mut exit = pin!(exit_alone(exit));
     match poll_fn(|cx| frame::exiting(place, false, || exit.as_mut().poll(cx))).await {
         Exited::Returned(verdict) => Ok(verdict.verdict()),
         Exited::Failed(error) => Err(error),

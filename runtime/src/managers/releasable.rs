@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::manager::{Exited, Managed, Surviving, alone};
+use crate::manager::{Exited, Managed, Surviving, exit_alone};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 
 /// Lets the body give the resource up before the block ends: release it, or take it out. After that, nothing is owed.
@@ -112,7 +112,7 @@ impl<M: AsyncContextManager> Held<M> {
         let Some((manager, resource)) = self.give_up() else {
             return Ok(());
         };
-        match alone(Surviving(manager).exit(resource, cause, None, None)).await {
+        match exit_alone(Surviving(manager).exit(resource, cause, None, None)).await {
             Exited::Returned(_) => Ok(()),
             Exited::Failed(error) => Err(error),
             Exited::Panicked(payload) => resume_unwind(payload),
