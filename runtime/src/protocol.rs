@@ -166,7 +166,7 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     fn around_poll(&self) -> impl Sized {}
 
     /// What stands for this manager in [reports](crate::report) and in [`pending_exits`](crate::pending_exits()): by
-    /// default its type, as [`std::any::type_name`] gives it. It is asked for once, when the enter has succeeded.
+    /// default its type, as [`std::any::type_name`] gives it. It is asked for once, before the enter.
     ///
     /// [`named`](crate::AsyncContextManagerExt::named) gives a manager another name.
     fn name(&self) -> &'static str {

@@ -127,8 +127,9 @@ async fn enter_and_arm<M: Managed>(
 ) -> Result<(), M::Error> {
     // It is there until the scope is taken apart, and that consumes it.
     if let Some(manager) = manager {
+        let name = manager.name();
         *resource = Some(manager.enter().await?);
-        frame.arm(manager.name(), manager.place());
+        frame.arm(name, manager.place());
     }
     Ok(())
 }
