@@ -160,12 +160,28 @@ impl<L, B, R, E> Future for Yield<'_, L, B, R, E> {
             state.place = place;
             return Poll::Pending;
         }
+        let mut state = self.slot.lock();
+        match mem::replace(&mut state.exchange, Exchange::Nothing) {
+            Exchange::Back(cause, given) => {
+                drop(state);
+                frame::mark(cause);
+                Poll::Ready((self.back)(cause, Yielding(given)))
+            }
+            // Polled once more before the manager has taken what was given.
+            other => {
+                state.exchange = other;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<L, B, R, E> Drop for Yield<'_, L, B, R, E> {
+    /// Takes back what was given. A block of the body's may drop the yield in the very poll that has reached it, when its
+    /// manager panics beside it; the body then goes on, and what was lent must not reach the manager any more.
+    fn drop(&mut self) {
         let exchange = mem::replace(&mut self.slot.lock().exchange, Exchange::Nothing);
-        let Exchange::Back(cause, given) = exchange else {
-            return Poll::Pending;
-        };
-        frame::mark(cause);
-        Poll::Ready((self.back)(cause, Yielding(given)))
+        drop(exchange);
     }
 }
 
@@ -233,8 +249,9 @@ impl<F: ?Sized, R, E> Deref for Yielded<F, R, E> {
         match &self.given {
             Given::Owned(resource) => resource,
             // SAFETY: the pointer comes from a `&mut R` that the yield of the generator's body was given. That borrow
-            // lasts as long as the yield, which is suspended in the body: the body is pinned in a box that `self` owns,
-            // and it is polled or dropped only when `self` is given up. So the `R` is there, and nobody else uses it.
+            // lasts as long as the yield, which takes the pointer back when it is dropped before enter has it. Since then,
+            // it is suspended in the body: the body is pinned in a box that `self` owns, and it is polled or dropped only
+            // when `self` is given up. So the `R` is there, and nobody else uses it.
             Given::Lent(lent) => unsafe { lent.0.as_ref() },
         }
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_with::{
-    AsyncExitStack, Cause, Elapsed, Generated, Verdict, async_context_manager, async_with, drain,
+    AsyncContextManager, AsyncExitStack, Cause, Elapsed, Generated, Verdict, async_context_manager, async_with, drain,
     move_on_after, pending_exits, report,
 };
 use async_with_tests::{Boom, Gate, Log, pend, short};
@@ -590,4 +590,52 @@ async fn dropped_before_the_yield() {
     }}
     drain().await;
     assert_eq!(log.take(), ["set up"]);
+}
+
+/// A manager whose `interrupt` panics as soon as it is polled, and whose exit takes its time.
+struct PanicsBesideTheYield(Log);
+
+impl AsyncContextManager for PanicsBesideTheYield {
+    type Resource = ();
+    type Error = Boom;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Boom> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+        pend(1).await;
+        self.0.write(format!("exit: {}", short(cause)));
+        Ok(())
+    }
+
+    #[allow(clippy::manual_async_fn)]
+    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        async { std::panic::panic_any("interrupt") }
+    }
+}
+
+/// GEN-5, PAN-3: what is lent by a yield that is dropped in the poll that reached it is not lent any more.
+#[tokio::test]
+async fn a_yield_that_is_dropped_at_once_lends_nothing() {
+    #[async_context_manager]
+    async fn nested(log: Log) -> Result<String, Boom> {
+        async_with! { PanicsBesideTheYield(log) => {
+            let mut text = "lent".repeat(9);
+            yield_!(&mut text);
+            Ok(())
+        }}
+    }
+    async fn run(log: &Log) -> Result<(), Boom> {
+        async_with! { nested(log.clone()) as text => {
+            log.write(format!("body: {text}"));
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    let panicked = std::panic::AssertUnwindSafe(run(&log)).catch_unwind().await;
+    let payload = panicked.expect_err("the interrupt panics");
+    assert_eq!(payload.downcast_ref(), Some(&"interrupt"));
+    assert_eq!(log.take(), ["exit: panicked"]);
 }
