@@ -12,6 +12,8 @@ mod generator;
 mod parse;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod soup;
 mod sugar;
 
 use proc_macro::TokenStream;
