@@ -24,8 +24,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use async_with::{
-    AsyncContextManager, Cancelled, Cause, async_with, cancellable, drain, move_on_when_cancelled,
-    pending_exits, report, timeout,
+    AsyncContextManager, Cancelled, Cause, async_context_manager, async_with, cancellable, drain,
+    move_on_when_cancelled, pending_exits, report, timeout,
 };
 use async_with_examples::ledger::{self, Order};
 use async_with_examples::service::{AGES, Request, Service};
@@ -163,11 +163,8 @@ async fn serve(
 /// Tasks, one for each client. On exit, those that still run are aborted, in the middle of whatever they do.
 struct CutOff;
 
+#[async_context_manager]
 impl AsyncContextManager for CutOff {
-    type Resource = JoinSet<Result<()>>;
-    type Error = Infallible;
-    type Exit = ();
-
     async fn enter(&mut self) -> Result<JoinSet<Result<()>>, Infallible> {
         Ok(JoinSet::new())
     }

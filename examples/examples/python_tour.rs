@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `examples/python/tour.py` has the same in Python, under the same names. A test sees to it that both print the
-//! same, but for the last three, in which Rust differs on purpose.
+//! same, but for the last four, in which Rust differs on purpose.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -26,7 +26,7 @@ use tokio::sync::{AcquireError, Mutex, MutexGuard, Semaphore, SemaphorePermit, o
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 const AN_HOUR: Duration = Duration::from_hours(1);
 
@@ -43,11 +43,8 @@ fn named(name: impl Into<String>) -> Named {
     }
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Named {
-    type Resource = String;
-    type Error = Infallible;
-    type Exit = ();
-
     async fn enter(&mut self) -> Result<String, Infallible> {
         println!("enter {}", self.name);
         Ok(self.name.clone())
@@ -99,11 +96,8 @@ async fn class_based_manager() -> Result<()> {
         name: &'static str,
     }
 
+    #[async_context_manager]
     impl AsyncContextManager for Greeter {
-        type Resource = String;
-        type Error = Infallible;
-        type Exit = ();
-
         async fn enter(&mut self) -> Result<String, Infallible> {
             println!("the door opens");
             Ok(format!("hello {}", self.name))
@@ -121,14 +115,39 @@ async fn class_based_manager() -> Result<()> {
     Ok(())
 }
 
+/// Python's `contextlib.asynccontextmanager`. Its `try` and `finally` around the `yield` are not needed here.
+async fn managed_resource() -> Result<()> {
+    #[async_context_manager]
+    async fn managed(name: &'static str) -> Result<String, Infallible> {
+        println!("acquire {name}");
+        let mut resource = format!("the {name}");
+        yield_!(&mut resource);
+        println!("release {name}");
+    }
+
+    async fn work(fails: bool) -> Result<(), NotFound> {
+        async_with! { managed("printer") as printer => {
+            println!("use {printer}");
+            if fails {
+                return Err(NotFound);
+            }
+            println!("used");
+        }}
+        Ok(())
+    }
+
+    work(false).await?;
+    if let Err(error) = work(true).await {
+        println!("caught: {error}");
+    }
+    Ok(())
+}
+
 async fn execution_flow() -> Result<()> {
     struct Steps;
 
+    #[async_context_manager]
     impl AsyncContextManager for Steps {
-        type Resource = ();
-        type Error = Infallible;
-        type Exit = ();
-
         async fn enter(&mut self) -> Result<(), Infallible> {
             println!("2 enter begins");
             yield_now().await;
@@ -184,11 +203,8 @@ async fn leaving_early() -> Result<()> {
 
 struct Database;
 
+#[async_context_manager]
 impl AsyncContextManager for Database {
-    type Resource = SqliteConnection;
-    type Error = sqlx::Error;
-    type Exit = ();
-
     async fn enter(&mut self) -> Result<SqliteConnection, sqlx::Error> {
         let connection = SqliteConnection::connect(":memory:").await?;
         println!("connected");
@@ -226,11 +242,8 @@ async fn several_managers() -> Result<()> {
 async fn enter_fails() -> Result<()> {
     struct Broken;
 
+    #[async_context_manager]
     impl AsyncContextManager for Broken {
-        type Resource = ();
-        type Error = Unreachable;
-        type Exit = ();
-
         async fn enter(&mut self) -> Result<(), Unreachable> {
             Err(Unreachable)
         }
@@ -287,11 +300,8 @@ impl<E> Ignore<E> {
     }
 }
 
+#[async_context_manager]
 impl<E: Error + Send + 'static> AsyncContextManager for Ignore<E> {
-    type Resource = ();
-    type Error = Infallible;
-    type Exit = Verdict;
-
     async fn enter(&mut self) -> Result<(), Infallible> {
         Ok(())
     }
@@ -310,7 +320,7 @@ impl<E: Error + Send + 'static> AsyncContextManager for Ignore<E> {
 }
 
 async fn suppression() -> Result<()> {
-    async fn visit(error: impl Error + 'static) -> Result<()> {
+    async fn visit(error: impl Error + Send + Sync + 'static) -> Result<()> {
         async_with! { named("outer"), Ignore::<NotFound>::new(), named("inner") => {
             Err(error)?;
         }}
@@ -325,81 +335,123 @@ async fn suppression() -> Result<()> {
     Ok(())
 }
 
+#[derive(Debug)]
+struct TooLate;
+
+/// Interrupts its block when that takes longer. The library has such a manager: `async_with::timeout`.
+#[async_context_manager]
+async fn at_most(patience: Duration) -> Result<(), TooLate> {
+    let too_late = async move {
+        sleep(patience).await;
+        TooLate
+    };
+    let ((), cause) = yield_!((), interrupt = too_late);
+    if cause == Cause::Cancelled {
+        println!("the time is up");
+    }
+}
+
 async fn timeout() -> Result<()> {
+    async fn work() -> Result<&'static str, TooLate> {
+        async_with! { at_most(Duration::from_millis(10)), named("inner") => {
+            sleep(AN_HOUR).await;
+        }}
+        Ok("in time")
+    }
+
     let result = async_with! { named("outer") => {
-        let work = async {
-            async_with! { named("inner") => {
-                sleep(AN_HOUR).await;
-            }}
-        };
-        match tokio::time::timeout(Duration::from_millis(10), work).await {
-            Ok(()) => "in time",
-            Err(_) => "too late",
+        match work().await {
+            Ok(result) => result,
+            Err(TooLate) => "too late",
         }
     }};
     println!("{result}");
     Ok(())
 }
 
-struct Opened {
-    path: PathBuf,
-}
-
-impl AsyncContextManager for Opened {
-    type Resource = File;
-    type Error = io::Error;
-    type Exit = ();
-
-    async fn enter(&mut self) -> io::Result<File> {
-        let file = File::open(&self.path).await?;
-        println!("open {}", name(&self.path));
-        Ok(file)
-    }
-
-    async fn exit(self, file: File, _: Cause) -> io::Result<()> {
-        drop(file);
-        println!("close {}", name(&self.path));
-        Ok(())
-    }
+#[async_context_manager]
+async fn opened(path: PathBuf) -> io::Result<File> {
+    let file = File::open(&path).await?;
+    println!("open {}", name(&path));
+    let (file, _) = yield_!(file);
+    drop(file);
+    println!("close {}", name(&path));
 }
 
 fn name(path: &Path) -> impl Display {
     path.file_name().unwrap_or_default().display()
 }
 
+/// Writes files, each with its name in it, and returns where they are.
+async fn written<const N: usize>(directory: &Path, names: [&str; N]) -> io::Result<[PathBuf; N]> {
+    let paths = names.map(|name| directory.join(name));
+    for path in &paths {
+        tokio::fs::write(path, format!("{} ", name(path))).await?;
+    }
+    Ok(paths)
+}
+
 async fn variable_number_of_files() -> Result<()> {
-    /// Opens the first of the paths; inside that block, the next; and reads them where all are open.
-    async fn read_all(paths: &[PathBuf], mut files: Vec<&mut File>) -> io::Result<String> {
-        let Some((path, rest)) = paths.split_first() else {
+    async fn read_all(paths: &[PathBuf]) -> io::Result<String> {
+        async_with! { AsyncExitStack::new() as stack => {
+            let mut files = Vec::new();
+            for path in paths {
+                files.push(stack.enter(opened(path.clone())).await?);
+            }
             let mut text = String::new();
             for file in files {
                 file.read_to_string(&mut text).await?;
             }
-            return Ok(text);
-        };
-        async_with! { Opened { path: path.clone() } as file => {
-            files.push(file);
-            Box::pin(read_all(rest, files)).await
+            Ok(text)
         }}
     }
 
     let directory = tempfile::tempdir()?;
-    let paths = ["one", "two", "three"].map(|name| directory.path().join(name));
-    for path in &paths {
-        tokio::fs::write(path, format!("{} ", name(path))).await?;
+    let paths = written(directory.path(), ["one", "two", "three"]).await?;
+    println!("{}end", read_all(&paths).await?);
+    Ok(())
+}
+
+/// What is opened in a loop is closed again when one of them fails, and else is kept.
+async fn all_or_nothing() -> Result<()> {
+    async fn open_all(paths: &[PathBuf]) -> io::Result<AsyncExitStack<io::Error>> {
+        async_with! { AsyncExitStack::new() as stack => {
+            for path in paths {
+                stack.enter(opened(path.clone())).await?;
+            }
+            Ok(stack.pop_all())
+        }}
     }
-    println!("{}end", read_all(&paths, Vec::new()).await?);
+
+    let directory = tempfile::tempdir()?;
+    let mut paths = written(directory.path(), ["one", "two"]).await?.to_vec();
+    let mut files = open_all(&paths).await?;
+    println!("all are open");
+    files.close().await?;
+
+    paths.push(directory.path().join("three"));
+    if open_all(&paths).await.is_err() {
+        println!("there is no three");
+    }
+    Ok(())
+}
+
+async fn callbacks() -> Result<()> {
+    async_with! { AsyncExitStack::new() as stack => {
+        for number in [1, 2] {
+            stack.callback(async move || println!("callback {number}"));
+        }
+        stack.push(async |cause: Cause| println!("told: {cause}"));
+        println!("the body ends");
+    }}
     Ok(())
 }
 
 /// Holds a lock. It borrows the lock, so it is a scoped manager; when the block is dropped, the guard is.
 struct Locked<'a, T>(&'a Mutex<T>);
 
+#[async_context_manager]
 impl<'a, T> ScopedAsyncContextManager for Locked<'a, T> {
-    type Resource = MutexGuard<'a, T>;
-    type Error = Infallible;
-    type Exit = ();
-
     async fn enter(&mut self) -> Result<MutexGuard<'a, T>, Infallible> {
         Ok(self.0.lock().await)
     }
@@ -413,11 +465,8 @@ impl<'a, T> ScopedAsyncContextManager for Locked<'a, T> {
 /// Takes one of a limited number of slots.
 struct Slot<'a>(&'a Semaphore);
 
+#[async_context_manager]
 impl<'a> ScopedAsyncContextManager for Slot<'a> {
-    type Resource = SemaphorePermit<'a>;
-    type Error = AcquireError;
-    type Exit = ();
-
     async fn enter(&mut self) -> Result<SemaphorePermit<'a>, AcquireError> {
         self.0.acquire().await
     }
@@ -451,40 +500,23 @@ async fn lock_and_semaphore() -> Result<()> {
 }
 
 /// The database library has a type for transactions; this adds when it is committed, and when not.
-struct Transaction {
-    pool: SqlitePool,
-}
-
-impl AsyncContextManager for Transaction {
-    type Resource = sqlx::Transaction<'static, Sqlite>;
-    type Error = sqlx::Error;
-    type Exit = ();
-
-    async fn enter(&mut self) -> sqlx::Result<sqlx::Transaction<'static, Sqlite>> {
-        let open = self.pool.begin().await?;
-        println!("begin");
-        Ok(open)
-    }
-
-    async fn exit(
-        self,
-        open: sqlx::Transaction<'static, Sqlite>,
-        cause: Cause,
-    ) -> sqlx::Result<()> {
-        if cause.is_completed() {
-            open.commit().await?;
-            println!("commit");
-        } else {
-            open.rollback().await?;
-            println!("rollback");
-        }
-        Ok(())
+#[async_context_manager]
+async fn begin(pool: SqlitePool) -> sqlx::Result<sqlx::Transaction<'static, Sqlite>> {
+    let open = pool.begin().await?;
+    println!("begin");
+    let (open, cause) = yield_!(open);
+    if cause.is_completed() {
+        open.commit().await?;
+        println!("commit");
+    } else {
+        open.rollback().await?;
+        println!("rollback");
     }
 }
 
 async fn transaction() -> Result<()> {
     async fn add(pool: &SqlitePool, moons: i64, found: bool) -> Result<()> {
-        async_with! { Transaction { pool: pool.clone() } as open => {
+        async_with! { begin(pool.clone()) as open => {
             let update = sqlx::query("UPDATE planet SET moons = moons + ?").bind(moons);
             update.execute(&mut **open).await?;
             if !found {
@@ -520,11 +552,8 @@ async fn transaction() -> Result<()> {
 async fn cache() -> Result<()> {
     struct Cache;
 
+    #[async_context_manager]
     impl AsyncContextManager for Cache {
-        type Resource = HashMap<u32, u32>;
-        type Error = Infallible;
-        type Exit = ();
-
         async fn enter(&mut self) -> Result<HashMap<u32, u32>, Infallible> {
             Ok(HashMap::new())
         }
@@ -552,11 +581,8 @@ async fn cache() -> Result<()> {
 async fn exit_fails_too() -> Result<()> {
     struct ExitFails;
 
+    #[async_context_manager]
     impl AsyncContextManager for ExitFails {
-        type Resource = ();
-        type Error = Unreachable;
-        type Exit = ();
-
         async fn enter(&mut self) -> Result<(), Unreachable> {
             Ok(())
         }
@@ -582,16 +608,36 @@ async fn exit_fails_too() -> Result<()> {
     Ok(())
 }
 
+/// What follows the yield runs, however the block ended. In Python, it does not when the block failed and the `yield` is
+/// in no `try`.
+async fn no_try() -> Result<()> {
+    #[async_context_manager]
+    async fn managed() -> Result<(), Infallible> {
+        println!("set up");
+        yield_!();
+        println!("clean up");
+    }
+
+    async fn work() -> Result<(), NotFound> {
+        async_with! { managed() => {
+            Err(NotFound)?;
+        }}
+        Ok(())
+    }
+
+    if let Err(error) = work().await {
+        println!("caught: {error}");
+    }
+    Ok(())
+}
+
 /// A failed assertion is a panic, and no manager swallows one unless it says `SuppressPanic`. In Python, it is an
 /// exception like others.
 async fn failed_assertion() -> Result<()> {
     struct IgnoreAll;
 
+    #[async_context_manager]
     impl AsyncContextManager for IgnoreAll {
-        type Resource = ();
-        type Error = Infallible;
-        type Exit = Verdict;
-
         async fn enter(&mut self) -> Result<(), Infallible> {
             Ok(())
         }
@@ -620,11 +666,8 @@ async fn given_up() -> Result<()> {
         exited: oneshot::Sender<()>,
     }
 
+    #[async_context_manager]
     impl AsyncContextManager for Waits {
-        type Resource = ();
-        type Error = Infallible;
-        type Exit = ();
-
         async fn enter(&mut self) -> Result<(), Infallible> {
             println!("enter a");
             Ok(())
@@ -669,6 +712,7 @@ async fn main() -> Result<()> {
     std::panic::set_hook(Box::new(|_| ()));
     tour! {
         class_based_manager,
+        managed_resource,
         execution_flow,
         leaving_early,
         database_connection,
@@ -678,6 +722,8 @@ async fn main() -> Result<()> {
         suppression,
         timeout,
         variable_number_of_files,
+        all_or_nothing,
+        callbacks,
         lock_and_semaphore,
         transaction,
         cache,
@@ -685,6 +731,7 @@ async fn main() -> Result<()> {
     println!("== where Rust differs");
     tour! {
         exit_fails_too,
+        no_try,
         failed_assertion,
         given_up,
     }

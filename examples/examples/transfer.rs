@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use async_with::{async_with, report};
+use async_with::{async_with, drain, report};
 use async_with_examples::audit;
 use async_with_examples::bank::{Bank, Refused};
 use async_with_examples::ledger::{self, Order};
@@ -141,16 +141,11 @@ async fn business_day(bank: &Bank) -> Result<(), Box<dyn Error>> {
     // Long enough to reach the desk on any machine: what is printed does not depend on the time.
     let patience = Duration::from_secs(1);
     show(timeout(patience, transfer(bank, slow, Desk::NeverAnswers)).await);
-    settle(bank).await;
+    drain().await;
 
     println!("9. The same order once more");
     show(transfer(bank, slow, Desk::Approves).await);
     Ok(())
-}
-
-/// Waits for the exits that go on by themselves, because the future that held their block was dropped.
-async fn settle(bank: &Bank) {
-    bank.journal.settled().await;
 }
 
 fn show<T: Debug, E: Display>(result: Result<T, E>) {
@@ -198,7 +193,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     report::set_sink(move |entry| drop(sender.send(entry.to_string())));
 
     business_day(&bank).await?;
-    settle(&bank).await;
+    drain().await;
 
     let (verdict, code) = if inspect(&bank, reports.try_iter().collect()).await? {
         ("All is well.", ExitCode::SUCCESS)

@@ -1,14 +1,14 @@
 """The programs that people learn Python's `async with` from.
 
 `examples/python_tour.rs` has the same in Rust, under the same names, and prints
-the same, but for the last three, in which Rust differs on purpose. This needs
+the same, but for the last four, in which Rust differs on purpose. This needs
 Python 3.11 and nothing else.
 """
 
 import asyncio
 import sqlite3
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 
@@ -57,6 +57,29 @@ async def class_based_manager():
 
     async with Greeter("world") as greeting:
         print(greeting)
+
+
+async def managed_resource():
+    @asynccontextmanager
+    async def managed(name):
+        print(f"acquire {name}")
+        try:
+            yield f"the {name}"
+        finally:
+            print(f"release {name}")
+
+    async def work(fails):
+        async with managed("printer") as printer:
+            print(f"use {printer}")
+            if fails:
+                raise NotFound
+            print("used")
+
+    await work(False)
+    try:
+        await work(True)
+    except NotFound as error:
+        print(f"caught: {error}")
 
 
 async def execution_flow():
@@ -178,43 +201,91 @@ async def suppression():
         print(f"caught: {error}")
 
 
+@asynccontextmanager
+async def at_most(patience):
+    try:
+        async with asyncio.timeout(patience):
+            yield
+    except TimeoutError:
+        print("the time is up")
+        raise
+
+
 async def timeout():
+    async def work():
+        async with at_most(0.01), Named("inner"):
+            await asyncio.sleep(3600)
+        return "in time"
+
     async with Named("outer"):
         try:
-            async with asyncio.timeout(0.01):
-                async with Named("inner"):
-                    await asyncio.sleep(3600)
-            result = "in time"
+            result = await work()
         except TimeoutError:
             result = "too late"
     print(result)
 
 
-class Opened:
-    def __init__(self, path):
-        self.path = path
+@asynccontextmanager
+async def opened(path):
+    file = open(path)
+    print(f"open {path.name}")
+    try:
+        yield file
+    finally:
+        file.close()
+        print(f"close {path.name}")
 
-    async def __aenter__(self):
-        self.file = open(self.path)
-        print(f"open {self.path.name}")
-        return self.file
 
-    async def __aexit__(self, kind, error, traceback):
-        self.file.close()
-        print(f"close {self.path.name}")
+def written(directory, names):
+    paths = [Path(directory, name) for name in names]
+    for path in paths:
+        path.write_text(f"{path.name} ")
+    return paths
 
 
 async def variable_number_of_files():
     async def read_all(paths):
         async with AsyncExitStack() as stack:
-            files = [await stack.enter_async_context(Opened(path)) for path in paths]
+            files = [await stack.enter_async_context(opened(path)) for path in paths]
             return "".join(file.read() for file in files)
 
     with tempfile.TemporaryDirectory() as directory:
-        paths = [Path(directory, name) for name in ["one", "two", "three"]]
-        for path in paths:
-            path.write_text(f"{path.name} ")
+        paths = written(directory, ["one", "two", "three"])
         print(await read_all(paths) + "end")
+
+
+async def all_or_nothing():
+    async def open_all(paths):
+        async with AsyncExitStack() as stack:
+            for path in paths:
+                await stack.enter_async_context(opened(path))
+            return stack.pop_all()
+
+    with tempfile.TemporaryDirectory() as directory:
+        paths = written(directory, ["one", "two"])
+        files = await open_all(paths)
+        print("all are open")
+        await files.aclose()
+
+        paths.append(Path(directory, "three"))
+        try:
+            await open_all(paths)
+        except OSError:
+            print("there is no three")
+
+
+async def callbacks():
+    async def callback(number):
+        print(f"callback {number}")
+
+    async def told(kind, error, traceback):
+        print("told: completed" if error is None else "told: failed")
+
+    async with AsyncExitStack() as stack:
+        for number in [1, 2]:
+            stack.push_async_callback(callback, number)
+        stack.push_async_exit(told)
+        print("the body ends")
 
 
 async def lock_and_semaphore():
@@ -236,24 +307,23 @@ async def lock_and_semaphore():
     print(f"the total is {total}")
 
 
-class Transaction:
-    def __init__(self, connection):
-        self.connection = connection
-
-    async def __aenter__(self):
-        self.connection.execute("BEGIN")
-        print("begin")
-        return self.connection
-
-    async def __aexit__(self, kind, error, traceback):
-        end = "COMMIT" if error is None else "ROLLBACK"
-        self.connection.execute(end)
-        print(end.lower())
+@asynccontextmanager
+async def begin(connection):
+    connection.execute("BEGIN")
+    print("begin")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        print("rollback")
+        raise
+    connection.execute("COMMIT")
+    print("commit")
 
 
 async def transaction():
     async def add(connection, moons, found):
-        async with Transaction(connection) as open:
+        async with begin(connection) as open:
             open.execute("UPDATE planet SET moons = moons + ?", (moons,))
             if not found:
                 raise NotFound
@@ -305,6 +375,23 @@ async def exit_fails_too():
         print(f"in its context: {error.__context__}")
 
 
+async def no_try():
+    @asynccontextmanager
+    async def managed():
+        print("set up")
+        yield
+        print("clean up")
+
+    async def work():
+        async with managed():
+            raise NotFound
+
+    try:
+        await work()
+    except NotFound as error:
+        print(f"caught: {error}")
+
+
 async def failed_assertion():
     class IgnoreAll:
         async def __aenter__(self):
@@ -348,6 +435,7 @@ async def tour(*sections):
 async def main():
     await tour(
         class_based_manager,
+        managed_resource,
         execution_flow,
         leaving_early,
         database_connection,
@@ -357,6 +445,8 @@ async def main():
         suppression,
         timeout,
         variable_number_of_files,
+        all_or_nothing,
+        callbacks,
         lock_and_semaphore,
         transaction,
         cache,
@@ -364,6 +454,7 @@ async def main():
     print("== where Rust differs")
     await tour(
         exit_fails_too,
+        no_try,
         failed_assertion,
         given_up,
     )

@@ -1,6 +1,6 @@
 //! Who did what, and how it ended.
 
-use async_with::{AsyncContextManager, Cause, Raised};
+use async_with::{AsyncContextManager, Cause, Raised, async_context_manager};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 
@@ -43,12 +43,8 @@ impl Audit {
     }
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Audit {
-    // A type of another crate, as it is: the exit belongs to the manager.
-    type Resource = SqliteConnection;
-    type Error = sqlx::Error;
-    type Exit = ();
-
     async fn enter(&mut self) -> sqlx::Result<SqliteConnection> {
         let mut connection = self.options.connect().await?;
         let insert = "INSERT INTO entry (who, what) VALUES (?, ?) RETURNING id";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_with::{AsyncContextManager, Cause};
+use async_with::{AsyncContextManager, Cause, async_context_manager};
 
 use crate::journal::Journal;
 
@@ -23,11 +23,8 @@ pub struct Cache {
     pub journal: Journal,
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Cache {
-    type Resource = Balances;
-    type Error = Infallible;
-    type Exit = ();
-
     async fn enter(&mut self) -> Result<Balances, Infallible> {
         self.journal.entered("cache");
         Ok(Balances::new())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_with::{AsyncContextManager, Cause};
+use async_with::{AsyncContextManager, Cause, async_context_manager};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use tokio::sync::Mutex;
@@ -24,11 +24,8 @@ pub struct Connection {
     pub journal: Journal,
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Connection {
-    type Resource = Shared;
-    type Error = sqlx::Error;
-    type Exit = ();
-
     async fn enter(&mut self) -> sqlx::Result<Shared> {
         let connection = self.options.connect().await?;
         self.journal.entered("connection");

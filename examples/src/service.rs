@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_with::{AsyncContextManager, Cause, Raised};
+use async_with::{AsyncContextManager, Cause, Raised, async_context_manager};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -206,11 +206,8 @@ pub struct Audit {
     error: Option<String>,
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Audit {
-    type Resource = ();
-    type Error = sqlx::Error;
-    type Exit = ();
-
     async fn enter(&mut self) -> sqlx::Result<()> {
         self.entry = self.service.note(&self.order).await?;
         Ok(())
@@ -232,11 +229,8 @@ pub struct Connection {
     service: Service,
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Connection {
-    type Resource = Shared;
-    type Error = sqlx::Error;
-    type Exit = ();
-
     async fn enter(&mut self) -> sqlx::Result<Shared> {
         let books = self.service.connect().await?;
         Ok(Arc::new(Mutex::new(books)))
@@ -257,11 +251,8 @@ pub struct Transaction {
     connection: Shared,
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Transaction {
-    type Resource = OwnedMutexGuard<SqliteConnection>;
-    type Error = sqlx::Error;
-    type Exit = ();
-
     async fn enter(&mut self) -> sqlx::Result<OwnedMutexGuard<SqliteConnection>> {
         let mut books = Arc::clone(&self.connection).lock_owned().await;
         self.service.begin(&mut books).await?;

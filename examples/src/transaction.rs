@@ -1,6 +1,6 @@
 //! A transaction, committed or rolled back.
 
-use async_with::{AsyncContextManager, Cause};
+use async_with::{AsyncContextManager, Cause, async_context_manager};
 use sqlx::SqliteConnection;
 use tokio::sync::OwnedMutexGuard;
 
@@ -16,11 +16,8 @@ pub struct Transaction {
     pub journal: Journal,
 }
 
+#[async_context_manager]
 impl AsyncContextManager for Transaction {
-    type Resource = OwnedMutexGuard<SqliteConnection>;
-    type Error = sqlx::Error;
-    type Exit = ();
-
     async fn enter(&mut self) -> sqlx::Result<OwnedMutexGuard<SqliteConnection>> {
         let mut connection = self.connection.clone().lock_owned().await;
         run(&mut connection, "BEGIN IMMEDIATE").await?;

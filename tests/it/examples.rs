@@ -101,7 +101,7 @@ fn a_transfer_exits_in_reverse_order_whichever_way_it_ends_and_loses_no_money() 
 
 const DIFFERENT: &str = "== where Rust differs";
 
-/// ERR-3, SUP-4 and CAN-1 are where the tour differs from Python; all else is the same.
+/// ERR-3, GEN-3, SUP-4 and CAN-1 are where the tour differs from Python; all else is the same.
 #[test]
 fn the_tour_prints_what_its_python_twin_prints() {
     let rust = run("python_tour");
@@ -110,6 +110,10 @@ fn the_tour_prints_what_its_python_twin_prints() {
 -- exit_fails_too
 raised: not found
 reported: failed: Unreachable
+-- no_try
+set up
+clean up
+caught: not found
 -- failed_assertion
 the bug is noticed
 -- given_up
@@ -143,6 +147,9 @@ exited
 -- exit_fails_too
 raised: unreachable
 in its context: not found
+-- no_try
+set up
+caught: not found
 -- failed_assertion
 the bug goes unnoticed
 -- given_up
