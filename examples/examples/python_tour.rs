@@ -17,12 +17,12 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_with::{ScopedAsyncContextManager, async_with, prelude::*, report};
+use async_with::{async_with, prelude::*, report};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection as _, Row as _, Sqlite, SqliteConnection};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::{AcquireError, Mutex, MutexGuard, Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{AcquireError, Mutex, Semaphore, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -285,7 +285,7 @@ async fn exception_handling() -> Result<()> {
     Ok(())
 }
 
-/// Swallows one kind of error.
+/// Swallows one kind of error. The library has such a manager: `async_with::suppress`.
 struct Ignore<E> {
     ignored: bool,
     kind: PhantomData<E>,
@@ -437,54 +437,29 @@ async fn all_or_nothing() -> Result<()> {
 }
 
 async fn callbacks() -> Result<()> {
-    async_with! { AsyncExitStack::new() as stack => {
-        for number in [1, 2] {
-            stack.callback(async move || println!("callback {number}"));
-        }
-        stack.push(async |cause: Cause| println!("told: {cause}"));
-        println!("the body ends");
-    }}
+    async fn work() {
+        async_with! { AsyncExitStack::new() as stack => {
+            for number in [1, 2] {
+                stack.callback(async move || println!("callback {number}"));
+            }
+            stack.push(async |cause: Cause| println!("told: {cause}"));
+            println!("the body ends");
+        }}
+    }
+
+    work().await;
     Ok(())
 }
 
-/// Holds a lock. It borrows the lock, so it is a scoped manager; when the block is dropped, the guard is.
-struct Locked<'a, T>(&'a Mutex<T>);
-
-#[async_context_manager]
-impl<'a, T> ScopedAsyncContextManager for Locked<'a, T> {
-    async fn enter(&mut self) -> Result<MutexGuard<'a, T>, Infallible> {
-        Ok(self.0.lock().await)
-    }
-
-    async fn exit(self, guard: MutexGuard<'a, T>, _: Cause) -> Result<(), Infallible> {
-        drop(guard);
-        Ok(())
-    }
-}
-
-/// Takes one of a limited number of slots.
-struct Slot<'a>(&'a Semaphore);
-
-#[async_context_manager]
-impl<'a> ScopedAsyncContextManager for Slot<'a> {
-    async fn enter(&mut self) -> Result<SemaphorePermit<'a>, AcquireError> {
-        self.0.acquire().await
-    }
-
-    async fn exit(self, permit: SemaphorePermit<'a>, _: Cause) -> Result<(), AcquireError> {
-        drop(permit);
-        Ok(())
-    }
-}
-
+/// References to tokio's locks are managers.
 async fn lock_and_semaphore() -> Result<()> {
     let total = Mutex::new(0);
     let slots = Semaphore::new(2);
 
     let add = async |number: u32| {
-        async_with! { Slot(&slots) => {
+        async_with! { &slots => {
             println!("{number} has a slot");
-            async_with! { Locked(&total) as total => {
+            async_with! { &total as total => {
                 let before = **total;
                 yield_now().await;
                 **total = before + number;
