@@ -23,6 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use crate::cancellation::within_reason;
+
 /// What is reported, as text.
 async fn reports<F: Future>(future: F) -> (F::Output, Vec<String>) {
     let (output, entries) = report::collect(future).await;
@@ -266,9 +268,13 @@ async fn a_process_is_waited_for() -> io::Result<()> {
     for program in ["cat", "yes"] {
         let child = spawn(program, &[])?;
         let process = child.id().expect("it was not waited for");
-        async_with! { closing(child) => {
-            assert!(exists(process));
-        }}
+        let block = async {
+            async_with! { closing(child) => {
+                assert!(exists(process));
+            }}
+            Ok::<_, io::Error>(())
+        };
+        within_reason(block).await?;
         assert!(!exists(process), "{program}");
     }
     // One that was waited for already.
@@ -304,7 +310,7 @@ async fn a_process_is_killed_when_the_body_did_not_complete() -> io::Result<()> 
                 assert!(futures::poll!(&mut block).is_pending());
             }
         }
-        drain().await;
+        within_reason(drain()).await;
         assert!(!exists(process));
     }
     // One that has ended is not killed, which would be an error.

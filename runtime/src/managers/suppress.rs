@@ -101,11 +101,12 @@ impl<P: FnMut(&Raised<'_>) -> bool + Send + 'static> AsyncContextManager for Sup
         Ok(())
     }
 
-    async fn exit(self, (): (), cause: Cause) -> Result<Verdict, Infallible> {
-        match cause {
-            Cause::Failed(_) if self.holds => Ok(Verdict::Suppress),
-            _ => Ok(Verdict::Propagate),
-        }
+    async fn exit(self, (): (), _: Cause) -> Result<Verdict, Infallible> {
+        Ok(if self.holds {
+            Verdict::Suppress
+        } else {
+            Verdict::Propagate
+        })
     }
 
     fn inspect(&mut self, (): &mut (), raised: Raised<'_>) {
