@@ -360,10 +360,7 @@ async fn timeout() -> Result<()> {
     }
 
     let result = async_with! { named("outer") => {
-        match work().await {
-            Ok(result) => result,
-            Err(TooLate) => "too late",
-        }
+        work().await.unwrap_or("too late")
     }};
     println!("{result}");
     Ok(())

@@ -27,7 +27,7 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Arm, Attribute, Block, Expr, ExprAsync, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch,
+    Attribute, Block, Expr, ExprAsync, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch,
     ExprReturn, ExprWhile, FnArg, GenericParam, Generics, Item, ItemFn, Lifetime, Macro, Pat, Path,
     ReceiverKind, ReturnType, Stmt, Token, Type, TypeImplTrait, TypeParamBound, TypeReference,
     WherePredicate, parse_quote, parse_quote_spanned,
@@ -361,6 +361,23 @@ impl Inside {
     }
 }
 
+/// Parts of the code of which only one runs.
+struct Branches {
+    /// The yield in front of them.
+    before: Option<Span>,
+    /// For each part, where it is, whether control goes on behind it, and the yield so far.
+    after: Vec<(Span, bool, Option<Span>)>,
+}
+
+impl Branches {
+    fn behind(yields: &Yields<'_>) -> Self {
+        Self {
+            before: yields.yielded,
+            after: Vec::new(),
+        }
+    }
+}
+
 impl<'a> Yields<'a> {
     fn new(path: &'a Path, errors: &'a mut Errors) -> Self {
         Self {
@@ -382,15 +399,22 @@ impl<'a> Yields<'a> {
         self.inside = before;
     }
 
-    /// Walks through code of which only one part runs. Each has the block to complain of, and whether it goes on behind.
-    fn branches(&mut self, parts: &mut [(Span, bool, &mut dyn FnMut(&mut Self))]) {
-        let before = self.yielded;
-        let mut after = Vec::new();
-        for (place, goes_on, walk) in parts {
-            self.yielded = before;
-            walk(self);
-            after.push((*place, *goes_on, self.yielded));
-        }
+    /// Walks through one of several parts of which only one runs.
+    fn branch(
+        &mut self,
+        branches: &mut Branches,
+        place: Span,
+        goes_on: bool,
+        walk: impl FnOnce(&mut Self),
+    ) {
+        self.yielded = branches.before;
+        walk(self);
+        branches.after.push((place, goes_on, self.yielded));
+    }
+
+    /// Goes on behind the parts. Where one of them has yielded, all that go on must have.
+    fn join(&mut self, branches: Branches) {
+        let Branches { before, after } = branches;
         self.yielded = before.or_else(|| after.iter().find_map(|(_, _, yielded)| *yielded));
         if before.is_some() || self.yielded.is_none() {
             return;
@@ -647,52 +671,45 @@ impl VisitMut for Yields<'_> {
 
     fn visit_expr_if_mut(&mut self, expr: &mut ExprIf) {
         self.visit_expr_mut(&mut expr.cond);
+        let mut branches = Branches::behind(self);
         let then = &mut expr.then_branch;
-        let (then_place, then_goes_on) = (then.span(), goes_on(then));
-        let mut walk_then = |this: &mut Self| this.visit_block_mut(then);
+        let (place, then_goes_on) = (then.span(), goes_on(then));
+        self.branch(&mut branches, place, then_goes_on, |this| {
+            this.visit_block_mut(then);
+        });
         match &mut expr.else_branch {
             Some((_, otherwise)) => {
                 let (place, goes_on) = (otherwise.span(), !expr_ends(otherwise));
-                self.branches(&mut [
-                    (then_place, then_goes_on, &mut walk_then),
-                    (place, goes_on, &mut |this| this.visit_expr_mut(otherwise)),
-                ]);
+                self.branch(&mut branches, place, goes_on, |this| {
+                    this.visit_expr_mut(otherwise);
+                });
             }
-            None => self.branches(&mut [
-                (then_place, then_goes_on, &mut walk_then),
-                (expr.if_token.span, true, &mut |_| {}),
-            ]),
+            None => self.branch(&mut branches, expr.if_token.span, true, |_| {}),
         }
+        self.join(branches);
     }
 
     fn visit_expr_match_mut(&mut self, expr: &mut ExprMatch) {
         self.visit_expr_mut(&mut expr.expr);
-        let mut walks: Vec<_> = expr
-            .arms
-            .iter_mut()
-            .map(|arm: &mut Arm| {
-                let (place, goes_on) = (arm.pat.span(), !expr_ends(&arm.body));
-                (place, goes_on, move |this: &mut Self| {
-                    this.visit_arm_mut(arm)
-                })
-            })
-            .collect();
-        let mut parts: Vec<(Span, bool, &mut dyn FnMut(&mut Self))> = walks
-            .iter_mut()
-            .map(|(place, goes_on, walk)| (*place, *goes_on, walk as &mut dyn FnMut(&mut Self)))
-            .collect();
-        self.branches(&mut parts);
+        let mut branches = Branches::behind(self);
+        for arm in &mut expr.arms {
+            let (place, goes_on) = (arm.pat.span(), !expr_ends(&arm.body));
+            self.branch(&mut branches, place, goes_on, |this| {
+                this.visit_arm_mut(arm);
+            });
+        }
+        self.join(branches);
     }
 
     fn visit_expr_loop_mut(&mut self, expr: &mut ExprLoop) {
         self.within(Inside::Loop, |this| {
-            visit_mut::visit_expr_loop_mut(this, expr)
+            visit_mut::visit_expr_loop_mut(this, expr);
         });
     }
 
     fn visit_expr_while_mut(&mut self, expr: &mut ExprWhile) {
         self.within(Inside::Loop, |this| {
-            visit_mut::visit_expr_while_mut(this, expr)
+            visit_mut::visit_expr_while_mut(this, expr);
         });
     }
 
@@ -703,19 +720,19 @@ impl VisitMut for Yields<'_> {
 
     fn visit_expr_closure_mut(&mut self, expr: &mut ExprClosure) {
         self.within(Inside::Closure, |this| {
-            visit_mut::visit_expr_closure_mut(this, expr)
+            visit_mut::visit_expr_closure_mut(this, expr);
         });
     }
 
     fn visit_expr_async_mut(&mut self, expr: &mut ExprAsync) {
         self.within(Inside::Async, |this| {
-            visit_mut::visit_expr_async_mut(this, expr)
+            visit_mut::visit_expr_async_mut(this, expr);
         });
     }
 
     fn visit_item_mut(&mut self, item: &mut Item) {
         self.within(Inside::Function, |this| {
-            visit_mut::visit_item_mut(this, item)
+            visit_mut::visit_item_mut(this, item);
         });
     }
 

@@ -194,7 +194,7 @@ fn build(pieces: Vec<Piece>) -> TokenStream {
     for piece in pieces {
         match piece {
             Piece::Open(delimiter) if open.len() < MOST_DEPTH => {
-                open.push((delimiter, TokenStream::new()))
+                open.push((delimiter, TokenStream::new()));
             }
             Piece::Open(_) => {}
             Piece::Close => close(&mut open),

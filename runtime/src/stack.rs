@@ -270,9 +270,9 @@ pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Sized {
     #[doc(hidden)]
     type EnteringOwned<'s>;
     #[doc(hidden)]
-    fn enter_into<'s>(self, stack: &'s AsyncExitStack<E, V>) -> Self::Entering<'s>;
+    fn enter_into(self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_>;
     #[doc(hidden)]
-    fn enter_owned_into<'s>(self, stack: &'s AsyncExitStack<E, V>) -> Self::EnteringOwned<'s>;
+    fn enter_owned_into(self, stack: &AsyncExitStack<E, V>) -> Self::EnteringOwned<'_>;
 }
 
 type Entering<'s, T, X> = Pin<Box<dyn Future<Output = Result<T, X>> + Send + 's>>;
@@ -288,7 +288,7 @@ where
     type Entering<'s> = Entering<'s, &'s mut M::Resource, M::Error>;
     type EnteringOwned<'s> = Entering<'s, Handle<M>, M::Error>;
 
-    fn enter_into<'s>(mut self, stack: &'s AsyncExitStack<E, V>) -> Self::Entering<'s> {
+    fn enter_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_> {
         Box::pin(async move {
             let resource = self.enter().await?;
             let interrupt = interrupt_of(&self, &resource);
@@ -301,22 +301,22 @@ where
         })
     }
 
-    fn enter_owned_into<'s>(mut self, stack: &'s AsyncExitStack<E, V>) -> Self::EnteringOwned<'s> {
+    fn enter_owned_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::EnteringOwned<'_> {
         Box::pin(async move {
             let resource = self.enter().await?;
             let interrupt = interrupt_of(&self, &resource);
             let name = self.name();
-            let shelf = Arc::new(Mutex::new(Shelf {
+            let shared = Arc::new(Mutex::new(Shelf {
                 content: Content::Here(self, resource),
                 exit: None,
             }));
             let shelved = Shelved::<M, K> {
                 name,
-                shelf: Arc::clone(&shelf),
+                shelf: Arc::clone(&shared),
                 conversion: PhantomData,
             };
             stack.register(shelved, interrupt);
-            Ok(Handle(shelf))
+            Ok(Handle(shared))
         })
     }
 }
@@ -445,7 +445,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// Dropped before it is ready, nothing is owed to this manager (rule CAN-7); its exit is registered in the very poll
     /// in which its enter succeeds (rule CAN-8).
-    pub fn enter<'s, M, K>(&'s self, manager: M) -> M::Entering<'s>
+    pub fn enter<M, K>(&self, manager: M) -> M::Entering<'_>
     where
         M: EnteredInto<E, V, K>,
     {
@@ -490,7 +490,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// # Cancel safety
     ///
     /// As [`enter`](Self::enter).
-    pub fn enter_owned<'s, M, K>(&'s self, manager: M) -> M::EnteringOwned<'s>
+    pub fn enter_owned<M, K>(&self, manager: M) -> M::EnteringOwned<'_>
     where
         M: EnteredInto<E, V, K>,
     {
@@ -843,12 +843,12 @@ impl<M: AsyncContextManager> DerefMut for Loan<'_, M> {
 
 impl<M: AsyncContextManager> Drop for Loan<'_, M> {
     fn drop(&mut self) {
-        let mut shelf = lock(self.shelf);
+        let mut loan = lock(self.shelf);
         if let Some((manager, resource)) = self.content.take() {
-            shelf.content = Content::Here(manager, resource);
+            loan.content = Content::Here(manager, resource);
         }
-        let exit = shelf.exit.take();
-        drop(shelf);
+        let exit = loan.exit.take();
+        drop(loan);
         exit.into_iter().for_each(Waker::wake);
     }
 }
@@ -878,12 +878,12 @@ where
 
     async fn exit(self, cause: Cause) -> Result<Verdict, E> {
         let content = poll_fn(|cx| {
-            let mut shelf = lock(&self.shelf);
-            if let Content::Lent = shelf.content {
-                shelf.exit = Some(cx.waker().clone());
+            let mut loan = lock(&self.shelf);
+            if let Content::Lent = loan.content {
+                loan.exit = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            Poll::Ready(shelf.take(Content::Exited))
+            Poll::Ready(loan.take(Content::Exited))
         });
         match content.await {
             Some((manager, resource)) => converted(manager.exit(resource, cause).await),
@@ -1054,10 +1054,11 @@ impl<E: Debug + Send + 'static> Unwind<E> {
 
     fn returned(&mut self, at: usize, verdict: Verdict, left: &mut dyn Left) {
         let suppresses = match (verdict, self.cause) {
-            (Verdict::Propagate, _) | (_, Cause::Completed | Cause::Dropped) => false,
+            (Verdict::Propagate, _)
+            | (_, Cause::Completed | Cause::Dropped)
+            | (Verdict::Suppress, Cause::Panicked) => false,
             (_, Cause::Failed(_)) | (Verdict::SuppressPanic, Cause::Panicked) => true,
             (_, Cause::Cancelled) => self.fired == Some(at),
-            (Verdict::Suppress, Cause::Panicked) => false,
         };
         if !suppresses {
             return;
