@@ -8,6 +8,7 @@ mod detach;
 pub mod expansion;
 mod frame;
 mod generator;
+pub mod guide;
 mod interrupt;
 mod limits;
 mod manager;
