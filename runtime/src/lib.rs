@@ -92,6 +92,9 @@ pub use stack::{
 /// # }
 /// ```
 ///
+/// For those who know it from Python, the guide says [what differs](guide::coming_from_python); another page of it is about
+/// [a number of managers](guide::a_dynamic_number_of_resources) that is known at run time only.
+///
 /// # Errors
 ///
 /// What enter or exit fail with is raised as `?` would raise it (rule ERR-1), unless the body failed first: then the
@@ -177,6 +180,8 @@ pub mod attr {
 }
 
 /// Makes a manager of one function, or fills in the associated types of an `impl`.
+///
+/// Which of them to choose, and what to think of, is a [page of the guide](guide::writing_a_manager).
 ///
 /// # On an async function
 ///

@@ -12,6 +12,8 @@ use crate::{Cause, ExitVerdict, Raised};
 /// dropped, the exit goes on as a task of the runtime (rule CAN-1); that is why everything is `Send + 'static`. A
 /// manager that borrows or is not `Send` implements [`ScopedAsyncContextManager`] instead.
 ///
+/// [Writing a manager](crate::guide::writing_a_manager) is a page of the guide.
+///
 /// The two methods are Python's `__aenter__` and `__aexit__`. Exit takes the resource back by value: it exists exactly
 /// as long as the manager is entered. The resource can be any type, also one of another crate.
 ///

@@ -32,7 +32,8 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Python's `contextlib.AsyncExitStack`, with TC39's names where Python has none. Entering managers through it means
 /// what nesting their blocks means (rule STK-1): order, causes, `inspect`, suppression, panics, interruption and
 /// cancellation. It is a manager, whose resource is the stack itself; outside of a block it works too, until
-/// [`close`](Self::close).
+/// [`close`](Self::close). What it takes, and its pitfalls, are on a [page of the
+/// guide](crate::guide::a_dynamic_number_of_resources).
 ///
 /// `E` is the error of the enclosing function, and is inferred in a block; the errors of the managers are converted to
 /// it as `?` does. A stack of type [`new`](Self::new) takes managers that never suppress, and its block keeps its type;
