@@ -608,6 +608,11 @@ impl VisitMut for Forms<'_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
+fn is_async_with(attribute: &Attribute) -> bool {
+    let name = attribute.path().segments.last();
+    name.is_some_and(|name| name.ident == "async_with")
+}
+
 /// Takes away what is left of `#[with]`, which rustc would call an unknown attribute: after an error, or because it
 /// stands where it means nothing.
 fn strip_with(item: &mut Item, errors: &mut Errors) {
@@ -640,6 +645,13 @@ fn strip_with(item: &mut Item, errors: &mut Errors) {
                 self.strip(attributes);
             }
             visit_mut::visit_expr_mut(self, expr);
+        }
+
+        // What has an attribute of its own is expanded later.
+        fn visit_item_fn_mut(&mut self, function: &mut ItemFn) {
+            if !function.attrs.iter().any(is_async_with) {
+                visit_mut::visit_item_fn_mut(self, function);
+            }
         }
     }
 

@@ -698,6 +698,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
             panicked: None,
             suppressed: Verdict::Propagate,
             closes: false,
+            inspected: None,
             running: None,
         }
     }
@@ -964,6 +965,8 @@ struct Unwind<E> {
     suppressed: Verdict,
     /// Nothing can be registered afterwards.
     closes: bool,
+    /// The last entry that was shown the failure.
+    inspected: Option<usize>,
     running: Option<Running<E>>,
 }
 
@@ -1008,14 +1011,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 return Poll::Ready(());
             };
             let name = entry.name();
-            if let Cause::Failed(_) = self.cause {
-                let inspect = || match &mut self.raised {
-                    Some(error) => entry.inspect(Raised::from_debug(error)),
-                    None => left.raised(&mut |raised| entry.inspect(raised)),
-                };
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
-                    self.panicked((at, name), Phase::Inspect, self.cause, payload, left);
-                }
+            if self.inspected != Some(at) {
+                self.inspect(at, &mut *entry, left);
             }
             let told = self.cause;
             match catch_unwind(AssertUnwindSafe(|| entry.exit(told))) {
@@ -1029,6 +1026,31 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 }
                 Err(payload) => self.panicked((at, name), Phase::Exit, told, payload, left),
             }
+        }
+    }
+
+    fn inspect(&mut self, at: usize, entry: &mut dyn Entry<E>, left: &mut dyn Left) {
+        self.inspected = Some(at);
+        if let Cause::Failed(_) = self.cause {
+            let inspect = || match &mut self.raised {
+                Some(error) => entry.inspect(Raised::from_debug(error)),
+                None => left.raised(&mut |raised| entry.inspect(raised)),
+            };
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
+                let of = (at, entry.name());
+                self.panicked(of, Phase::Inspect, self.cause, payload, left);
+            }
+        }
+    }
+
+    /// Shows the failure to the innermost manager before its block waits for what was detached in it, as a block of its
+    /// own does.
+    fn inspect_innermost(&mut self, left: &mut dyn Left) {
+        if self.inspected.is_none()
+            && let Some(mut entry) = self.entries.pop()
+        {
+            self.inspect(self.entries.len(), &mut *entry, left);
+            self.entries.push(entry);
         }
     }
 
@@ -1169,7 +1191,8 @@ struct StackExit<E: Debug + Send + 'static> {
 
 impl<E: Debug + Send + 'static> StackExit<E> {
     fn poll_with(&mut self, cx: &mut Context<'_>, left: &mut dyn Left) -> Poll<Exited<Verdict, E>> {
-        if let Some(wait) = &mut self.wait {
+        if let (Some(wait), Some(unwind)) = (&mut self.wait, &mut self.unwind) {
+            unwind.inspect_innermost(left);
             ready!(wait.as_mut().poll(cx));
             self.wait = None;
         }
