@@ -27,6 +27,7 @@ mod managers;
 mod matrix;
 mod order;
 mod panics;
+mod peers;
 mod readme;
 mod regressions;
 mod reports;
