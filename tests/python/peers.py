@@ -463,9 +463,6 @@ async def test_exit_exception_chaining_reference():
 
 
 test_exit_exception_chaining = test_async_exit_exception_chaining
-test_exit_exception_explicit_none_context = (
-    test_async_exit_exception_explicit_none_context
-)
 
 
 async def test_exit_exception_non_suppressing():
