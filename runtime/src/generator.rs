@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code, missing_docs, clippy::missing_errors_doc)]
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::mem;
@@ -254,6 +254,12 @@ impl<F: ?Sized, R, E> Deref for Yielded<F, R, E> {
             // when `self` is given up. So the `R` is there, and nobody else uses it.
             Given::Lent(lent) => unsafe { lent.0.as_ref() },
         }
+    }
+}
+
+impl<F: ?Sized, R: Debug, E> Debug for Yielded<F, R, E> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&**self, f)
     }
 }
 
