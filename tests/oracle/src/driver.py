@@ -1,6 +1,7 @@
 # Runs the programs below: coroutines that are stepped by hand, as the Rust driver polls its futures.
 
 import types
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 
 
 class Boom(Exception):
@@ -69,31 +70,59 @@ class Manager:
         exit_pends=0,
         verdict="Propagate",
         interrupts=None,
+        inside=None,
     ):
         self.run, self.block, self.number = run, block, number
         self.enter, self.enter_pends = enter, enter_pends
         self.exit, self.exit_pends = exit, exit_pends
         self.verdict, self.interrupts = verdict, interrupts
-        run.log(f"make {number}")
-        act(make, "make", number)
+        self.make, self.inside = make, inside
+        self.told = None  # What ended the block of the user of the generator that this is in.
+
+    def made(self):
+        self.run.log(f"make {self.number}")
+        act(self.make, "make", self.number)
+        return self
 
     def fires(self, clock):
         return self.interrupts is not None and self.interrupts <= clock
 
-    async def __aenter__(self):
+    async def set_up(self):
         self.run.log(f"enter {self.number}")
         await pend(self.enter_pends)
         act(self.enter, "enter", self.number)
+
+    def entered(self):
         self.run.log(f"entered {self.number}")
         self.run.open.append(self)
 
+    async def __aenter__(self):
+        await self.set_up()
+        self.entered()
+
     async def __aexit__(self, kind, error, _):
-        run = self.run
-        run.open.pop()
-        interrupted = run.target is self
-        if interrupted:
-            run.target = None
-        interrupted = interrupted and kind is Cancelled
+        self.run.open.pop()
+        if kind is Boom and error is not self.told:
+            self.run.log(f"inspect {self.number}: {error}")
+        return await self.pushed(kind, error, _)
+
+    async def pushed(self, kind, error, _):
+        interrupted = self.interrupted(kind)
+        await self.clean_up(kind)
+        return self.ends(kind, interrupted)
+
+    async def callback(self):
+        self.run.log(f"exit {self.number}")
+        await self.finish()
+
+    def interrupted(self, kind):
+        """Whether it was this manager that interrupted its body."""
+        if self.run.target is not self:
+            return False
+        self.run.target = None
+        return kind is Cancelled
+
+    async def clean_up(self, kind):
         cause = {
             None: "completed",
             Boom: "failed Boom",
@@ -101,12 +130,16 @@ class Manager:
             Cancelled: "cancelled",
             GeneratorExit: "dropped",
         }[kind]
-        if kind is Boom:
-            run.log(f"inspect {self.number}: {error}")
-        run.log(f"exit {self.number}: {cause}")
+        self.run.log(f"exit {self.number}: {cause}")
+        await self.finish()
+
+    async def finish(self):
         await pend(self.exit_pends)
-        run.log(f"exited {self.number}")
+        self.run.log(f"exited {self.number}")
         act(self.exit, "exit", self.number)
+
+    def ends(self, kind, interrupted):
+        """Whether it suppresses."""
         may_end = kind is Boom or interrupted
         if (self.verdict == "Suppress" and may_end) or (
             self.verdict == "SuppressPanic" and (may_end or kind is Panic)
@@ -116,6 +149,32 @@ class Manager:
         if interrupted:
             raise Boom(f"interrupt {self.number}")
         return False
+
+
+@asynccontextmanager
+async def generator(plan):
+    """A manager that is one function. Its clean-up is in a `try`: without, failures would skip it."""
+    ended, interrupted = None, False
+    await plan.set_up()
+    try:
+        async with plan.inside.made() if plan.inside else nullcontext():
+            plan.entered()
+            try:
+                yield
+            except BaseException as error:
+                plan.run.open.pop()
+                ended, interrupted = error, plan.interrupted(type(error))
+                if plan.inside:
+                    plan.inside.told = error
+                await plan.clean_up(type(error))
+                raise
+            else:
+                plan.run.open.pop()
+                plan.interrupted(None)
+                await plan.clean_up(None)
+    except BaseException as error:
+        if error is not ended or not plan.ends(type(error), interrupted):
+            raise
 
 
 def step(run, program, dropped_after):

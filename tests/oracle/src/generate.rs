@@ -11,8 +11,10 @@ pub fn program(seed: u64) -> Program {
         random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         next: 0,
         budget: 0,
+        interrupts: false,
         targets: Vec::new(),
     };
+    generator.interrupts = generator.random.one_in(2);
     generator.budget = 4 + generator.random.below(14);
     let body = generator.stmts(0);
     let end = if generator.random.one_in(2) {
@@ -57,6 +59,8 @@ struct Generator {
     next: Id,
     /// How many statements are left to be made.
     budget: u32,
+    /// Whether managers interrupt.
+    interrupts: bool,
     /// The enclosing loops and labeled blocks, and whether each is a loop.
     targets: Vec<(Id, bool)>,
 }
@@ -117,9 +121,16 @@ impl Generator {
             _ => {
                 let id = self.id();
                 let count = 1 + self.random.below(3);
+                let mut items = self.managers(count);
+                // Interruption during the exits of a stack is not what it is in nested blocks.
+                let stacked = !self.interrupts && self.random.one_in(3);
+                if stacked {
+                    items = items.into_iter().map(|item| self.entry(item)).collect();
+                }
                 Stmt::With(With {
                     id,
-                    items: self.managers(count),
+                    items,
+                    stacked,
                     body: self.stmts(depth + 1),
                     tail: self.random.one_of(&[
                         Tail::Unit,
@@ -165,7 +176,29 @@ impl Generator {
     }
 
     fn managers(&mut self, count: u32) -> Vec<Manager> {
-        (0..count).map(|_| self.manager()).collect()
+        (0..count).map(|_| self.item()).collect()
+    }
+
+    fn item(&mut self) -> Manager {
+        let mut item = self.manager();
+        if self.random.one_in(4) {
+            item.kind = Kind::Generator;
+            if self.random.one_in(2) {
+                item.inside = Some(Box::new(self.manager()));
+            }
+        }
+        item.of_its_kind()
+    }
+
+    /// An item as a stack takes it.
+    fn entry(&mut self, item: Manager) -> Manager {
+        let kind = match (item.kind, self.random.below(6)) {
+            (_, 0) => Kind::Pushed,
+            (_, 1) => Kind::Callback,
+            (Kind::Generator, _) => Kind::Generator,
+            _ => Kind::Surviving,
+        };
+        Manager { kind, ..item }.of_its_kind()
     }
 
     fn manager(&mut self) -> Manager {
@@ -196,7 +229,9 @@ impl Generator {
                 3 => Some(Verdict::SuppressPanic),
                 _ => None,
             },
-            interrupts: self.random.one_in(6).then(|| 1 + self.random.below(8)),
+            interrupts: (self.interrupts && self.random.one_in(3))
+                .then(|| 1 + self.random.below(8)),
+            inside: None,
         }
     }
 }
@@ -326,6 +361,12 @@ fn smaller_with(with: &With) -> Vec<With> {
             ..with.clone()
         });
     }
+    if with.stacked {
+        all.push(With {
+            stacked: false,
+            ..with.clone()
+        });
+    }
     all.extend(smaller_items(&with.items).into_iter().map(|items| With {
         items,
         ..with.clone()
@@ -348,7 +389,8 @@ fn smaller_items(items: &[Manager]) -> Vec<Vec<Manager>> {
             Manager {
                 kind: plain.kind,
                 ..item.clone()
-            },
+            }
+            .of_its_kind(),
             Manager {
                 make: plain.make,
                 ..item.clone()
@@ -381,8 +423,17 @@ fn smaller_items(items: &[Manager]) -> Vec<Vec<Manager>> {
                 interrupts: None,
                 ..item.clone()
             },
+            Manager {
+                inside: None,
+                ..item.clone()
+            },
         ];
-        for simpler in simpler.into_iter().filter(|simpler| simpler != item) {
+        let insides = item.inside.iter().flat_map(|inside| {
+            let simpler = smaller_items(std::slice::from_ref(inside)).into_iter();
+            simpler.filter_map(|mut inside| Some(item.clone().inside(inside.pop()?)))
+        });
+        let simpler = simpler.into_iter().filter(|simpler| simpler != item);
+        for simpler in simpler.chain(insides) {
             let mut items = items.to_vec();
             items[index] = simpler;
             all.push(items);

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 
-use async_with::{Outcome, Raised, Verdict, async_with};
+use async_with::{AsyncExitStack, Outcome, Raised, Verdict, async_with};
 
 use crate::program::{Id, Kind, Manager, Program, Stmt, Tail, Way, With, label};
 use crate::run::{Boom, Run, panic_with};
@@ -134,7 +134,12 @@ async fn with(run: &Run, with: &With) -> Result<Left, Boom> {
         tail,
         ..
     } = with;
-    let value = match block(run, items, body, *tail, *id).await? {
+    let entered = if with.stacked {
+        stack(run, items, body, *tail, *id)
+    } else {
+        block(run, items, body, *tail, *id)
+    };
+    let value = match entered.await? {
         Left::Falls(value) => value,
         Left::Skipped => {
             if with.has_else() {
@@ -157,6 +162,50 @@ async fn with(run: &Run, with: &With) -> Result<Left, Boom> {
     Ok(NEXT)
 }
 
+/// What is in a block.
+async fn inside(run: &Run, body: &[Stmt], tail: Tail, id: Id) -> Result<Left, Boom> {
+    Ok(match stmts(run, body).await? {
+        Left::Falls(_) => Left::Falls(match tail {
+            Tail::Unit => Value::Unit,
+            Tail::Number => Value::Number(id),
+            Tail::Ok => Value::Result(Ok(id)),
+            Tail::Err | Tail::ErrRaised => Value::Result(Err(Boom(label("tail", id)))),
+        }),
+        left => left,
+    })
+}
+
+/// A block of a stack, through which the items are entered.
+fn stack<'a>(
+    run: &'a Run,
+    items: &'a [Manager],
+    body: &'a [Stmt],
+    tail: Tail,
+    id: Id,
+) -> Running<'a> {
+    Box::pin(async move {
+        Ok(async_with! { AsyncExitStack::suppressing() as stack => {
+            for plan in items {
+                macro_rules! enter {
+                    ($($make:tt)*) => {{
+                        stack.enter(run.try_make(plan.clone())?.$($make)*).await?;
+                    }};
+                }
+                match (plan.kind, plan.interrupts) {
+                    (Kind::Generator, _) => enter!(generator::<Verdict>()),
+                    (Kind::Pushed, _) => stack.push(run.pushed::<Verdict>(plan.clone())),
+                    (Kind::Callback, _) => stack.callback(run.callback(plan.clone())),
+                    (_, None) => enter!(surviving::<Verdict, Boom>()),
+                    (_, Some(_)) => enter!(surviving::<Verdict, Boom>().interrupting()),
+                }
+            }
+            inside(run, body, tail, id).await?
+        } else {
+            Left::Skipped
+        }})
+    })
+}
+
 /// A block for each item, one in the other (rule ORD-3).
 fn block<'a>(
     run: &'a Run,
@@ -167,15 +216,7 @@ fn block<'a>(
 ) -> Running<'a> {
     Box::pin(async move {
         let Some((plan, rest)) = items.split_first() else {
-            return Ok(match stmts(run, body).await? {
-                Left::Falls(_) => Left::Falls(match tail {
-                    Tail::Unit => Value::Unit,
-                    Tail::Number => Value::Number(id),
-                    Tail::Ok => Value::Result(Ok(id)),
-                    Tail::Err | Tail::ErrRaised => Value::Result(Err(Boom(label("tail", id)))),
-                }),
-                left => left,
-            });
+            return inside(run, body, tail, id).await;
         };
         // The one place that opens a block; a manager's type decides how, so there is one for each.
         macro_rules! one {
@@ -188,6 +229,9 @@ fn block<'a>(
             };
         }
         match (plan.kind, plan.verdict, plan.interrupts) {
+            (Kind::Generator, None, _) => one!(generator::<()>()),
+            (Kind::Generator, Some(_), _) => one!(generator::<Verdict>()),
+            (Kind::Pushed | Kind::Callback, ..) => unreachable!("only a stack has exits alone"),
             (Kind::Surviving, None, None) if plan.can_fail() => one!(surviving::<(), Boom>()),
             (Kind::Surviving, None, None) => one!(surviving::<(), Infallible>()),
             (Kind::Surviving, Some(_), None) => one!(surviving::<Verdict, Boom>()),

@@ -13,6 +13,7 @@
 //!
 //! What a program does is a list of lines: the events in order, then the outcome, then what was reported.
 
+mod flow;
 pub mod generate;
 pub mod interpret;
 pub mod oracle;

@@ -10,6 +10,7 @@
 //! | a verdict ends errors and interruptions, or panics when it says so; never a drop | SUP-1 to SUP-4 |
 //! | dropped: exits go on, in order, outside, and what encloses them waits; scoped managers abandon | CAN-1 to CAN-4, CAN-7 |
 //! | interrupted: the innermost block first, in place; the body wins; the outermost raises | CAN-6 |
+//! | entered through a stack is nested; a generator's block is told how the user's ended | STK-1, GEN-3, GEN-6 |
 //!
 //! A [`Dialect`] says where Python differs, so that one reference stands between the library and Python itself.
 
@@ -17,7 +18,11 @@ use std::collections::{HashMap, VecDeque};
 
 use async_with::Verdict;
 
-use crate::program::{Act, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With, label};
+use crate::flow::{
+    CANCELLED, COMPLETED, Cause, DROPPED, Detached, Exit, FAILED, Flow, Goes, PANICKED, PARKED,
+    REPORT, act, leave,
+};
+use crate::program::{End, Id, Kind, Manager, Program, Stmt, Tail, With, label};
 
 /// Whose rules count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,56 +57,13 @@ pub fn predict(program: &Program, dialect: Dialect) -> Option<Vec<String>> {
     if oracle.is_ambiguous {
         return None;
     }
-    oracle.log.push(format!("outcome: {outcome}"));
+    let is_report = |line: &String| line.starts_with(REPORT);
+    let (mut reports, mut log): (Vec<_>, Vec<_>) = oracle.log.into_iter().partition(is_report);
+    log.push(format!("outcome: {outcome}"));
     if dialect == Dialect::Rust {
-        oracle.log.append(&mut oracle.reports);
+        log.append(&mut reports);
     }
-    Some(oracle.log)
-}
-
-/// How control goes on: `Ok` where it falls through.
-type Goes = Result<(), Flow>;
-
-/// How control goes on where it does not fall through.
-#[derive(PartialEq)]
-enum Flow {
-    /// It does, with an `Err` as the value of the body.
-    FallsErr(String),
-    /// To what comes after the block: a failure was suppressed.
-    Skipped,
-    Break(Id, Id),
-    Continue(Id),
-    Return(Id),
-    Failed(String),
-    Panicked(String),
-    /// Out to the block that is interrupted; what is on the way is polled once more, unless this is the first to end.
-    Cancelled {
-        is_polled: bool,
-    },
-    /// Not further: this is the block that is interrupted. Its exit decides about the error.
-    Interrupted(String),
-    /// Out of what is dropped.
-    Dropped,
-}
-
-/// What a block that is cancelled from further out does after its exit.
-const PARKED: Flow = Flow::Cancelled { is_polled: true };
-
-/// The cause as the log shows it.
-type Cause = &'static str;
-const COMPLETED: Cause = "completed";
-const FAILED: Cause = "failed Boom";
-const PANICKED: Cause = "panicked";
-const CANCELLED: Cause = "cancelled";
-const DROPPED: Cause = "dropped";
-
-/// An exit that runs outside, between two polls: the log lines and the end that are still to come.
-struct Detached {
-    /// How many blocks are open around what was dropped: the innermost of them waits for this exit.
-    inside: usize,
-    manager: Manager,
-    cause: Cause,
-    started: bool,
+    Some(log)
 }
 
 #[derive(Default)]
@@ -111,7 +73,6 @@ struct Oracle {
     /// The number of the poll that is going on.
     clock: u32,
     log: Vec<String>,
-    reports: Vec<String>,
     reached: HashMap<Id, u8>,
     /// The blocks whose body is running, from the outside, and when each interrupts.
     open: Vec<Option<u32>>,
@@ -126,6 +87,8 @@ struct Oracle {
     is_beside: bool,
     /// Whether exits that are pending run beside others.
     is_ambiguous: bool,
+    /// This is about one exit: where it is pending is written down.
+    is_exit: bool,
 }
 
 impl Oracle {
@@ -134,12 +97,16 @@ impl Oracle {
     }
 
     fn report(&mut self, phase: &str, cause: Cause, incident: &str) {
-        self.reports
-            .push(format!("report: {phase} ({cause}) {incident}"));
+        self.log
+            .push(format!("{REPORT}{phase} ({cause}) {incident}"));
     }
 
     /// The end of a poll: what is pending goes on in the next one, or it does not.
     fn suspend(&mut self) -> Goes {
+        if self.is_exit {
+            self.log.push(String::new());
+            return Ok(());
+        }
         let before = self.cancelled_to;
         for index in (0..self.limits.len()).rev() {
             self.interrupt_from(self.limits[index].1);
@@ -183,7 +150,7 @@ impl Oracle {
         // What a dropped block would have waited for, the one outside waits for.
         for detached in &mut self.detached {
             detached.inside = detached.inside.min(inside);
-            self.is_ambiguous |= detached.manager.exit_pends > 0;
+            self.is_ambiguous |= detached.exit.pends;
         }
         self.is_beside = !self.detached.is_empty();
         Flow::Dropped
@@ -299,12 +266,9 @@ impl Oracle {
             self.stmts(body)?;
             return error.map_or(Ok(()), |error| Err(Flow::FallsErr(error.to_owned())));
         };
-        self.write("make", manager.id);
-        act(manager.make, "make", manager.id)?;
-        self.write("enter", manager.id);
-        self.pend(manager.enter_pends)?;
-        act(manager.enter, "enter", manager.id)?;
-        self.write("entered", manager.id);
+        if !manager.kind.is_exit() {
+            self.enter(manager)?;
+        }
         let is_told = self.is_told();
         self.open.push(manager.interrupts);
         // A block that is opened after its surroundings were told is told at once.
@@ -315,6 +279,19 @@ impl Oracle {
         };
         self.open.pop();
         self.leave(manager, flow)
+    }
+
+    fn enter(&mut self, manager: &Manager) -> Goes {
+        self.write("make", manager.id);
+        act(manager.make, "make", manager.id)?;
+        self.write("enter", manager.id);
+        self.pend(manager.enter_pends)?;
+        act(manager.enter, "enter", manager.id)?;
+        if let Some(inside) = &manager.inside {
+            self.enter(inside)?;
+        }
+        self.write("entered", manager.id);
+        Ok(())
     }
 
     /// From the end of a manager's body to the end of its exit.
@@ -329,7 +306,9 @@ impl Oracle {
         }
         let mut cause = match &flow {
             Err(Flow::Failed(error) | Flow::FallsErr(error)) => {
-                self.log.push(format!("inspect {}: {error}", manager.id));
+                if manager.kind.inspects() {
+                    self.log.push(format!("inspect {}: {error}", manager.id));
+                }
                 FAILED
             }
             Err(Flow::Panicked(_)) => PANICKED,
@@ -338,14 +317,15 @@ impl Oracle {
                 self.abandon(manager, DROPPED);
                 return flow;
             }
+            Err(Flow::Told(cause)) => cause,
             _ => COMPLETED,
         };
-        if cause == FAILED && manager.inspect_panics {
+        if cause == FAILED && manager.inspect_panics && !matches!(flow, Err(Flow::Told(_))) {
             flow = self.panic(flow, label("inspect", manager.id), "inspect", cause);
             cause = PANICKED;
         }
-        self.exit(manager, cause, &flow)?;
-        self.conclude(manager, cause, flow)
+        let exited = self.exit(manager, cause, &flow)?;
+        self.conclude(manager, cause, flow, exited)
     }
 
     /// A panic takes the place of what is pending, unless that is an earlier panic (rule PAN-2).
@@ -370,8 +350,8 @@ impl Oracle {
         self.report(phase, cause, &incident);
     }
 
-    /// Up to the end of the exit; or how control goes on, when it is stopped in the middle.
-    fn exit(&mut self, manager: &Manager, cause: Cause, flow: &Goes) -> Goes {
+    /// How an exit ended; or how control goes on, when it is stopped in the middle.
+    fn exit(&mut self, manager: &Manager, cause: Cause, flow: &Goes) -> Result<Goes, Flow> {
         let depth = self.open.len();
         // CAN-4: what was dropped in the body is waited for.
         let waits = self.detached.iter().any(|detached| detached.inside > depth);
@@ -380,15 +360,19 @@ impl Oracle {
             self.abandon(manager, cause);
             return Err(Flow::Dropped);
         }
-        self.log.push(format!("exit {}: {cause}", manager.id));
-        for _ in 0..manager.exit_pends {
+        let mut exit = self.exit_of(manager, cause);
+        while let Some(line) = exit.lines.pop_front() {
+            if !line.is_empty() {
+                self.log.push(line);
+                continue;
+            }
             match self.suspend() {
                 Err(Flow::Dropped) => {
                     self.report_lost(flow, cause);
                     // CAN-2
                     match manager.kind {
-                        Kind::Surviving => self.detach(manager, cause, true),
                         Kind::Scoped => self.report("exit", cause, "was not finished"),
+                        _ => self.detach(exit),
                     }
                     return Err(Flow::Dropped);
                 }
@@ -397,8 +381,38 @@ impl Oracle {
                 _ => {}
             }
         }
-        self.write("exited", manager.id);
-        Ok(())
+        Ok(exit.ended)
+    }
+
+    fn exit_of(&self, manager: &Manager, cause: Cause) -> Exit {
+        let mut of = Oracle {
+            dialect: self.dialect,
+            is_exit: true,
+            ..Oracle::default()
+        };
+        match manager.kind {
+            Kind::Callback => of.write("exit", manager.id),
+            _ => of.log.push(format!("exit {}: {cause}", manager.id)),
+        }
+        let pending = (0..manager.exit_pends).map(|_| String::new());
+        of.log.extend(pending);
+        of.write("exited", manager.id);
+        let mut ended = act(manager.exit, "exit", manager.id);
+        if let Some(inside) = &manager.inside {
+            if ended.is_ok() && cause != COMPLETED {
+                ended = Err(Flow::Told(cause));
+            }
+            ended = match of.leave(inside, ended) {
+                Err(Flow::Told(_)) => Ok(()),
+                ended => ended,
+            };
+        }
+        Exit {
+            cause,
+            pends: of.log.iter().any(String::is_empty),
+            lines: of.log.into(),
+            ended,
+        }
     }
 
     /// What was to be raised after an exit has nobody to be raised to. An interruption was to end the block, and so does
@@ -411,16 +425,14 @@ impl Oracle {
 
     /// Brings together how the body ended and how the exit did. Of a block that is cancelled from further out, nothing
     /// leaves but a panic.
-    fn conclude(&mut self, manager: &Manager, cause: Cause, mut flow: Goes) -> Goes {
+    fn conclude(&mut self, manager: &Manager, cause: Cause, mut flow: Goes, exited: Goes) -> Goes {
         let depth = self.open.len();
         let mut cancelled = self.cancelled_to.is_some_and(|target| target < depth);
-        let exit = label("exit", manager.id);
         if self.dialect == Dialect::Python {
             cancelled &= matches!(flow, Err(Flow::Cancelled { .. }));
-            act(manager.exit, "exit", manager.id)?;
         }
-        match manager.exit {
-            Act::Succeed => {
+        match exited {
+            Ok(()) => {
                 let suppressed = match manager.verdict {
                     None | Some(Verdict::Propagate) => false,
                     Some(Verdict::Suppress) => matches!(cause, FAILED | CANCELLED),
@@ -430,9 +442,10 @@ impl Oracle {
                     return Err(if cancelled { PARKED } else { Flow::Skipped });
                 }
             }
-            Act::Fail if cause == COMPLETED && !cancelled => return Err(Flow::Failed(exit)),
-            Act::Fail => self.report("exit", cause, &format!("failed: {exit}")),
-            Act::Panic => flow = self.panic(flow, exit, "exit", cause),
+            Err(_) if self.dialect == Dialect::Python => return exited,
+            Err(Flow::Failed(_)) if cause == COMPLETED && !cancelled => return exited,
+            Err(Flow::Panicked(payload)) => flow = self.panic(flow, payload, "exit", cause),
+            Err(_) => self.report_exit(&exited, cause),
         }
         match flow {
             Err(Flow::Panicked(_)) => flow,
@@ -448,53 +461,35 @@ impl Oracle {
     /// CAN-1: the exit runs outside, or the manager abandons.
     fn abandon(&mut self, manager: &Manager, cause: Cause) {
         match manager.kind {
-            Kind::Surviving => self.detach(manager, cause, false),
             Kind::Scoped => self.write("abandon", manager.id),
+            _ => self.detach(self.exit_of(manager, cause)),
         }
     }
 
-    fn detach(&mut self, manager: &Manager, cause: Cause, started: bool) {
-        self.is_ambiguous |= self.is_beside && manager.exit_pends > 0;
+    fn detach(&mut self, exit: Exit) {
+        self.is_ambiguous |= self.is_beside && exit.pends;
         self.detached.push_back(Detached {
             inside: self.dropped_to.map_or(0, |limit| self.limits[limit].1),
-            manager: manager.clone(),
-            cause,
-            started,
+            exit,
         });
     }
 
     /// CAN-3: one after another, inside first.
     fn run_detached(&mut self) {
-        while let Some(exit) = self.detached.pop_front() {
-            let (manager, cause) = (exit.manager, exit.cause);
-            if !exit.started {
-                self.log.push(format!("exit {}: {cause}", manager.id));
-            }
-            self.write("exited", manager.id);
-            match manager.exit {
-                Act::Succeed => {}
-                Act::Fail => self.report("exit", cause, &format!("failed: exit {}", manager.id)),
-                Act::Panic => self.report("exit", cause, &format!("panicked: exit {}", manager.id)),
-            }
+        while let Some(Detached { mut exit, .. }) = self.detached.pop_front() {
+            exit.lines.retain(|line| !line.is_empty());
+            self.log.extend(exit.lines);
+            self.report_exit(&exit.ended, exit.cause);
         }
     }
-}
 
-fn leave(id: Id, way: Way) -> Flow {
-    match way {
-        Way::Break(target) => Flow::Break(target, id),
-        Way::Continue(target) => Flow::Continue(target),
-        Way::Return => Flow::Return(id),
-        Way::ReturnErr => Flow::Failed(label("return", id)),
-        Way::Raise => Flow::Failed(label("raise", id)),
-        Way::Panic => Flow::Panicked(label("panic", id)),
-    }
-}
-
-fn act(act: Act, step: &str, id: Id) -> Goes {
-    match act {
-        Act::Succeed => Ok(()),
-        Act::Fail => Err(Flow::Failed(label(step, id))),
-        Act::Panic => Err(Flow::Panicked(label(step, id))),
+    fn report_exit(&mut self, ended: &Goes, cause: Cause) {
+        match ended {
+            Err(Flow::Failed(error)) => self.report("exit", cause, &format!("failed: {error}")),
+            Err(Flow::Panicked(payload)) => {
+                self.report("exit", cause, &format!("panicked: {payload}"));
+            }
+            _ => {}
+        }
     }
 }

@@ -2,9 +2,6 @@
 //!
 //! Every statement and every manager has a number, by which it appears in the log and as the label of its errors and
 //! panics.
-//!
-//! Node kinds to come: an exit stack is one more [`Stmt`] (beside [`With`]; its entries are [`Manager`]s, and rule STK-1
-//! says that it means what nesting them means), a generator one more [`Kind`] of manager (rules GEN-1 to GEN-3).
 
 use async_with::Verdict;
 
@@ -103,6 +100,9 @@ pub struct With {
     pub id: Id,
     /// Its managers, one or more.
     pub items: Vec<Manager>,
+    /// Whether it is a block of an exit stack, through which the managers are entered at the start of the body: that
+    /// means what nesting them means (rule STK-1).
+    pub stacked: bool,
     /// Its body.
     pub body: Vec<Stmt>,
     /// The body's last expression.
@@ -112,10 +112,10 @@ pub struct With {
 }
 
 impl With {
-    /// Whether it has an `else`: where no manager can suppress, it never has (rule SUP-3).
+    /// Whether it has an `else`: where no manager can suppress, it never has (rule SUP-3). The stacks can, all of them.
     #[must_use]
     pub fn has_else(&self) -> bool {
-        let can_suppress = self.items.iter().any(|item| item.verdict.is_some());
+        let can_suppress = self.stacked || self.items.iter().any(|item| item.verdict.is_some());
         can_suppress && (self.otherwise || self.tail != Tail::Unit)
     }
 }
@@ -158,15 +158,37 @@ pub struct Manager {
     pub verdict: Option<Verdict>,
     /// Interrupts its body at the end of this poll of the whole program, or of a later one, when its body is pending.
     pub interrupts: Option<u32>,
+    /// What a generator opens around its yield (rule GEN-6).
+    pub inside: Option<Box<Manager>>,
 }
 
-/// Which of the traits a manager implements.
+/// What a manager is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `AsyncContextManager`
     Surviving,
     /// `ScopedAsyncContextManager`
     Scoped,
+    /// A function with `#[async_context_manager]`.
+    Generator,
+    /// An exit that is pushed on a stack.
+    Pushed,
+    /// A callback on a stack, which is not told how the body ended.
+    Callback,
+}
+
+impl Kind {
+    /// Whether it is an exit alone, without an enter.
+    #[must_use]
+    pub fn is_exit(self) -> bool {
+        matches!(self, Kind::Pushed | Kind::Callback)
+    }
+
+    /// Whether it has an `inspect`.
+    #[must_use]
+    pub fn inspects(self) -> bool {
+        matches!(self, Kind::Surviving | Kind::Scoped)
+    }
 }
 
 /// How a step of a manager ends.
@@ -199,6 +221,7 @@ impl Manager {
             inspect_panics: false,
             verdict: None,
             interrupts: None,
+            inside: None,
         }
     }
 
@@ -246,9 +269,49 @@ impl Manager {
         }
     }
 
+    pub fn inside(self, inside: Self) -> Self {
+        Self {
+            inside: Some(Box::new(inside)),
+            ..self
+        }
+    }
+
     /// Whether it has an error to raise.
     pub fn can_fail(&self) -> bool {
         self.enter == Act::Fail || self.exit == Act::Fail || self.interrupts.is_some()
+    }
+
+    /// Takes away what its kind does not have.
+    #[must_use]
+    pub fn of_its_kind(self) -> Self {
+        let mut item = self;
+        item.inspect_panics &= item.kind.inspects();
+        item.inside = item.inside.filter(|_| item.kind == Kind::Generator);
+        if let Some(inside) = &mut item.inside {
+            // It could not end what the generator's block is in, and nobody polls its interrupt.
+            (inside.kind, inside.inside) = (Kind::Surviving, None);
+            (inside.verdict, inside.interrupts) = (None, None);
+        }
+        if item.kind.is_exit() {
+            (item.make, item.enter, item.enter_pends) = (Act::Succeed, Act::Succeed, 0);
+            item.interrupts = None;
+        }
+        if item.kind == Kind::Callback {
+            item.verdict = None;
+            if item.exit == Act::Fail {
+                item.exit = Act::Panic;
+            }
+        }
+        item
+    }
+
+    fn is_valid(&self, stacked: bool) -> bool {
+        let has_place = match self.kind {
+            Kind::Surviving | Kind::Generator => true,
+            Kind::Scoped => !stacked,
+            Kind::Pushed | Kind::Callback => stacked,
+        };
+        has_place && self.clone().of_its_kind() == *self
     }
 }
 
@@ -281,9 +344,15 @@ fn are_valid(stmts: &[Stmt], targets: &mut Vec<(Id, bool)>) -> bool {
             targets.pop();
             valid
         }
-        Stmt::With(with) => !with.items.is_empty() && are_valid(&with.body, targets),
+        Stmt::With(with) => {
+            let mut items = with.items.iter();
+            !with.items.is_empty()
+                && items.all(|item| item.is_valid(with.stacked))
+                && are_valid(&with.body, targets)
+        }
         Stmt::Call { items, body, .. } => {
-            items.iter().all(|item| item.verdict.is_none()) && are_valid(body, &mut Vec::new())
+            let is_valid = |item: &Manager| item.verdict.is_none() && item.is_valid(false);
+            items.iter().all(is_valid) && are_valid(body, &mut Vec::new())
         }
     })
 }

@@ -13,6 +13,9 @@
 //! | no labels, no values of blocks (FLO-1) | [`comparable`] |
 //! | no `inspect` that could panic (PAN-3) | [`comparable`] |
 //! | one kind of manager, without `abandon` (CAN-1) | [`comparable`] |
+//! | a stack whose body returned goes on returning when an exit failed and another suppressed it (FLO-6, STK-1) | [`comparable`] |
+//! | an interruption reaches what a generator opened while that exits (CAN-6, GEN-6) | [`comparable`] |
+//! | without `try`, a failure skips the clean-up of a generator (GEN-3) | there is one |
 
 use std::fmt::Write;
 
@@ -26,9 +29,19 @@ pub fn comparable(program: &Program) -> Program {
     adapt(&mut program.body, None, &|item| {
         item.inspect_panics = false;
         if is_dropped {
-            item.kind = Kind::Surviving;
+            if item.kind == Kind::Scoped {
+                item.kind = Kind::Surviving;
+            }
             item.exit = Act::Succeed;
             item.exit_pends = 0;
+        }
+        // An interruption ends a running exit, and so what a generator opened is told of it there.
+        if let Some(inside) = &mut item.inside {
+            item.exit_pends = 0;
+            (inside.inspect_panics, inside.exit_pends) = (false, 0);
+            if is_dropped {
+                inside.exit = Act::Succeed;
+            }
         }
     });
     program
@@ -54,6 +67,9 @@ fn adapt(stmts: &mut [Stmt], innermost: Option<Id>, item: &impl Fn(&mut Manager)
                     with.tail = Tail::ErrRaised;
                 }
                 with.items.iter_mut().for_each(item);
+                if with.stacked {
+                    keep_raising(&mut with.items);
+                }
                 adapt(&mut with.body, innermost, item);
             }
             Stmt::Call {
@@ -64,6 +80,16 @@ fn adapt(stmts: &mut [Stmt], innermost: Option<Id>, item: &impl Fn(&mut Manager)
                 adapt(body, None, item);
             }
         }
+    }
+}
+
+/// No entry suppresses the error of an inner entry's exit.
+fn keep_raising(entries: &mut [Manager]) {
+    let fails = |entry: &Manager| entry.exit != Act::Succeed;
+    let raises = |entry: &Manager| fails(entry) || entry.inside.as_deref().is_some_and(fails);
+    let innermost = entries.iter().rposition(raises).unwrap_or_default();
+    for entry in &mut entries[..innermost] {
+        entry.verdict = None;
     }
 }
 
@@ -164,7 +190,16 @@ impl Printer {
     fn with(&mut self, with: &With) {
         let id = with.id;
         self.line(&format!("b{id} = Block()"));
-        self.line(&format!("async with {}:", list(&with.items, id)));
+        if with.stacked {
+            self.line(&format!("async with AsyncExitStack() as s{id}:"));
+            self.indented(|printer| {
+                for item in &with.items {
+                    printer.line(&entry(item, id));
+                }
+            });
+        } else {
+            self.line(&format!("async with {}:", list(&with.items, id)));
+        }
         self.suite(&with.body);
         self.indented(|printer| match with.tail {
             Tail::Unit => {}
@@ -207,7 +242,27 @@ fn list(items: &[Manager], block: Id) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
 
+/// How an item is given to the stack of a block.
+fn entry(item: &Manager, block: Id) -> String {
+    match item.kind {
+        Kind::Pushed => format!("s{block}.push_async_exit({}.pushed)", plan(item, block)),
+        Kind::Callback => format!(
+            "s{block}.push_async_callback({}.callback)",
+            plan(item, block)
+        ),
+        _ => format!("await s{block}.enter_async_context({})", make(item, block)),
+    }
+}
+
 fn make(item: &Manager, block: Id) -> String {
+    let made = format!("{}.made()", plan(item, block));
+    match item.kind {
+        Kind::Generator => format!("generator({made})"),
+        _ => made,
+    }
+}
+
+fn plan(item: &Manager, block: Id) -> String {
     let mut arguments = format!("run, b{block}, {}", item.id);
     let mut add = |argument: String| arguments.push_str(&argument);
     for (step, act) in [
@@ -232,6 +287,9 @@ fn make(item: &Manager, block: Id) -> String {
     }
     if let Some(poll) = item.interrupts {
         add(format!(", interrupts={poll}"));
+    }
+    if let Some(inside) = &item.inside {
+        add(format!(", inside={}", plan(inside, block)));
     }
     format!("Manager({arguments})")
 }

@@ -14,8 +14,8 @@ use std::task::{Context, Poll, Waker};
 
 use async_with::report::{Entry, collect};
 use async_with::{
-    AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager, drain,
-    pending_exits,
+    AsyncContextManager, Cause, ExitVerdict, Generated, Raised, ScopedAsyncContextManager, Verdict,
+    async_context_manager, async_with, drain, pending_exits,
 };
 use async_with_tests::{Log, pend, short};
 use tokio::runtime::{Builder, Runtime};
@@ -142,19 +142,58 @@ impl Run {
         }
     }
 
-    async fn enter(&self, plan: &Manager) -> Result<Entered, Boom> {
+    async fn set_up(&self, plan: &Manager) -> Result<(), Boom> {
         self.log(label("enter", plan.id));
         self.pend(plan.enter_pends).await;
-        act(plan.enter, "enter", plan.id)?;
+        act(plan.enter, "enter", plan.id)
+    }
+
+    fn entered(&self, plan: &Manager) -> Entered {
         self.log(label("entered", plan.id));
-        Ok(Entered(plan.id))
+        Entered(plan.id)
+    }
+
+    async fn enter(&self, plan: &Manager) -> Result<Entered, Boom> {
+        self.set_up(plan).await?;
+        Ok(self.entered(plan))
     }
 
     async fn exit(&self, plan: &Manager, cause: Cause) -> Result<(), Boom> {
         self.log(format!("exit {}: {}", plan.id, short(cause)));
+        self.clean_up(plan).await
+    }
+
+    async fn clean_up(&self, plan: &Manager) -> Result<(), Boom> {
         self.pend(plan.exit_pends).await;
         self.log(label("exited", plan.id));
         act(plan.exit, "exit", plan.id)
+    }
+
+    /// An exit for a stack.
+    pub fn pushed<V: ExitVerdict>(
+        &self,
+        plan: Manager,
+    ) -> impl FnOnce(Cause) -> Exiting<Result<V, Boom>> + Send + 'static {
+        let run = self.clone();
+        move |cause| {
+            Box::pin(async move {
+                run.exit(&plan, cause).await?;
+                Ok(V::from_verdict(plan.verdict.unwrap_or_default()))
+            })
+        }
+    }
+
+    /// A callback for a stack.
+    pub fn callback(&self, plan: Manager) -> impl FnOnce() -> Exiting<()> + Send + 'static {
+        let run = self.clone();
+        move || {
+            Box::pin(async move {
+                run.log(label("exit", plan.id));
+                if let Err(Boom(label)) = run.clean_up(&plan).await {
+                    panic_with(label);
+                }
+            })
+        }
     }
 
     fn inspect(&self, plan: &Manager, raised: &Raised<'_>) {
@@ -175,6 +214,9 @@ impl Run {
         })
     }
 }
+
+/// The future of an exit of a stack.
+pub type Exiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Panics without the panic hook, which would print.
 pub fn panic_with(label: String) -> ! {
@@ -204,6 +246,11 @@ impl<'a> Made<'a> {
             run: self.run.clone(),
             types: PhantomData,
         }
+    }
+
+    /// A manager that is a function.
+    pub fn generator<V: Generates>(self) -> Generated<Entered, Boom, V> {
+        V::generator(self.run.clone(), self.plan)
     }
 
     /// A manager that borrows.
@@ -291,6 +338,57 @@ impl<V: ExitVerdict, E: FromBoom> ScopedAsyncContextManager for Scoped<'_, V, E>
 
     fn abandon(self, _: Entered) {
         self.run.log(label("abandon", self.plan.id));
+    }
+}
+
+macro_rules! generator {
+    ($name:ident($run:ident, $plan:ident) => $end:expr) => {
+        /// A manager that is one function, which may open another one around its yield.
+        #[async_context_manager]
+        async fn $name($run: Run, $plan: Manager) -> Result<Entered, Boom> {
+            $run.set_up(&$plan).await?;
+            if let Some(inside) = $plan.inside.clone() {
+                async_with! { $run.try_make(*inside)?.surviving::<(), Boom>() => {
+                    let entered = $run.entered(&$plan);
+                    let (_, cause) = if $plan.interrupts.is_some() {
+                        yield_!(entered, interrupt = $run.interrupt(&$plan))
+                    } else {
+                        yield_!(entered)
+                    };
+                    $run.exit(&$plan, cause).await?;
+                }}
+            } else {
+                let mut entered = $run.entered(&$plan);
+                let cause = if $plan.interrupts.is_some() {
+                    yield_!(&mut entered, interrupt = $run.interrupt(&$plan))
+                } else {
+                    yield_!(&mut entered)
+                };
+                $run.exit(&$plan, cause).await?;
+            }
+            $end
+        }
+    };
+}
+
+generator!(generator(run, plan) => Ok(()));
+generator!(deciding_generator(run, plan) => Ok::<Verdict, _>(plan.verdict.unwrap_or_default()));
+
+/// How a generator may end.
+pub trait Generates: ExitVerdict + Sized {
+    #[doc(hidden)]
+    fn generator(run: Run, plan: Manager) -> Generated<Entered, Boom, Self>;
+}
+
+impl Generates for () {
+    fn generator(run: Run, plan: Manager) -> Generated<Entered, Boom> {
+        generator(run, plan)
+    }
+}
+
+impl Generates for Verdict {
+    fn generator(run: Run, plan: Manager) -> Generated<Entered, Boom, Self> {
+        deciding_generator(run, plan)
     }
 }
 

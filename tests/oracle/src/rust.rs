@@ -155,7 +155,11 @@ impl Printer {
             Tail::Ok | Tail::Err => ("let value: Result<u32, Boom> = ", ""),
             Tail::ErrRaised => ("let value: u32 = ", "?"),
         };
-        let items = list(&with.items);
+        let items = if with.stacked {
+            "AsyncExitStack::suppressing() as stack".to_owned()
+        } else {
+            list(&with.items)
+        };
         let in_attributed = self.attributed && !with.has_else();
         // A `?` after a marked block would be inside of what the attribute marks.
         let (open, close) = match with.id % 5 {
@@ -169,7 +173,13 @@ impl Printer {
         let is_let = open == "{";
         self.line(&format!("{binding}{open}"));
         self.indented(|printer| {
-            if is_let {
+            if with.stacked {
+                if is_let {
+                    printer.line("#[with]");
+                    printer.line("let stack = AsyncExitStack::suppressing();");
+                }
+                with.items.iter().for_each(|item| printer.entry(item));
+            } else if is_let {
                 for item in &with.items {
                     printer.line("#[with]");
                     printer.line(&format!("let {} = {};", pattern(item, "_"), make(item)));
@@ -212,6 +222,26 @@ impl Printer {
                 self.line(&format!("run.value({}, value);", with.id));
             }
         }
+    }
+
+    /// What a stack is given.
+    fn entry(&mut self, item: &Manager) {
+        // What a stack lends of a generator dereferences to the resource, and `?` does not convert `Infallible`.
+        let pattern = match (item.kind, pattern(item, "")) {
+            (Kind::Generator, "Entered(number)") => "entered",
+            (_, pattern) => pattern,
+        };
+        let make = || make(item).replace("Infallible", "Boom");
+        let entry = match (item.kind, pattern) {
+            (Kind::Pushed, _) => {
+                let verdict = verdict(item);
+                format!("stack.push(run.pushed::<{verdict}>({}))", plan(item))
+            }
+            (Kind::Callback, _) => format!("stack.callback(run.callback({}))", plan(item)),
+            (_, "") => format!("stack.enter({}).await?", make()),
+            (_, pattern) => format!("let {pattern} = stack.enter({}).await?", make()),
+        };
+        self.line(&format!("{entry};"));
     }
 
     /// A way out, with and without a label, and in the arguments of another macro.
@@ -257,8 +287,8 @@ fn pattern<'a>(item: &Manager, none: &'a str) -> &'a str {
     }
 }
 
-/// The expression of an item.
-fn make(item: &Manager) -> String {
+/// What an item is to do.
+fn plan(item: &Manager) -> String {
     let mut plan = format!("Manager::new({})", item.id);
     let mut add = |step: String| plan.push_str(&step);
     if item.make != Act::Succeed {
@@ -285,18 +315,33 @@ fn make(item: &Manager) -> String {
     if let Some(poll) = item.interrupts {
         add(format!(".interrupts({poll})"));
     }
+    if let Some(inside) = &item.inside {
+        add(format!(".inside({})", self::plan(inside)));
+    }
+    plan
+}
+
+/// The type of what an item's exit decides.
+fn verdict(item: &Manager) -> &'static str {
+    if item.verdict.is_some() {
+        "Verdict"
+    } else {
+        "()"
+    }
+}
+
+/// The expression of an item.
+fn make(item: &Manager) -> String {
+    let (plan, verdict) = (plan(item), verdict(item));
     let made = match item.make {
         Act::Succeed | Act::Panic => format!("run.make({plan})"),
         Act::Fail => format!("run.try_make({plan})?"),
     };
     let kind = match item.kind {
+        Kind::Generator => return format!("{made}.generator::<{verdict}>()"),
         Kind::Surviving => "surviving",
         Kind::Scoped => "scoped",
-    };
-    let verdict = if item.verdict.is_some() {
-        "Verdict"
-    } else {
-        "()"
+        Kind::Pushed | Kind::Callback => unreachable!("only a stack has exits alone"),
     };
     let error = if item.can_fail() {
         "Boom"
