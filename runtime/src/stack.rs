@@ -699,6 +699,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
             suppressed: Verdict::Propagate,
             closes: false,
             inspected: None,
+            settled: None,
             running: None,
         }
     }
@@ -967,6 +968,8 @@ struct Unwind<E> {
     closes: bool,
     /// The last entry that was shown the failure.
     inspected: Option<usize>,
+    /// The innermost entry, and how the body ended, if a drop came while it waited.
+    settled: Option<(usize, Cause)>,
     running: Option<Running<E>>,
 }
 
@@ -1014,7 +1017,10 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             if self.inspected != Some(at) {
                 self.inspect(at, &mut *entry, left);
             }
-            let told = self.cause;
+            let told = match self.settled {
+                Some((innermost, cause)) if innermost == at => cause,
+                _ => self.cause,
+            };
             match catch_unwind(AssertUnwindSafe(|| entry.exit(told))) {
                 Ok(exit) => {
                     self.running = Some(Running {
@@ -1216,6 +1222,9 @@ impl<E: Debug + Send + 'static> Drop for StackExit<E> {
         let Some(mut unwind) = self.unwind.take() else {
             return;
         };
+        if let (Some(_), Some(innermost)) = (&self.wait, unwind.entries.len().checked_sub(1)) {
+            unwind.settled = Some((innermost, unwind.cause));
+        }
         unwind.dropped();
         if self.wait.is_none() && unwind.running.is_none() && unwind.is_done() {
             return;

@@ -1,6 +1,6 @@
 //! What random programs have shown to be wrong, as small as it gets.
 
-use async_with::prelude::*;
+use async_with::{drain, prelude::*};
 use async_with_tests::{Boom, Log};
 use futures::FutureExt;
 
@@ -83,6 +83,43 @@ async fn a_stack_shows_the_error_before_it_waits() {
     assert_eq!(nested(&log).await, Err(Boom("body")));
     assert_eq!(log.take(), expected);
     assert_eq!(stacked(&log).await, Err(Boom("body")));
+    assert_eq!(log.take(), expected);
+}
+
+/// STK-1, CAN-2: dropped while the block of a stack waits for what was detached in it, the innermost manager is told how
+/// the body ended, as in a block of its own, and those further out of the drop. It was told of the drop.
+#[tokio::test]
+async fn a_stack_that_is_dropped_while_it_waits() {
+    async fn lose(log: &Log) {
+        let lost = async {
+            async_with::async_with! { log.manager("lost") => { std::future::pending::<()>().await; } }
+        };
+        assert!(lost.now_or_never().is_none());
+    }
+    let log = Log::new();
+    let nested = async {
+        async_with::async_with! { log.manager("a"), log.manager("b") => { lose(&log).await } }
+    };
+    let stacked = async {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            let Ok(_) = stack.enter(log.manager("a")).await;
+            let Ok(_) = stack.enter(log.manager("b")).await;
+            lose(&log).await;
+        }}
+    };
+    let expected = [
+        "enter a",
+        "enter b",
+        "enter lost",
+        "exit lost: dropped",
+        "exit b: completed",
+        "exit a: dropped",
+    ];
+    assert!(nested.now_or_never().is_none());
+    drain().await;
+    assert_eq!(log.take(), expected);
+    assert!(stacked.now_or_never().is_none());
+    drain().await;
     assert_eq!(log.take(), expected);
 }
 
