@@ -47,6 +47,10 @@ fn words(text: &str) -> BTreeSet<&str> {
 
 /// The Rust files below a directory, in order.
 fn sources(directory: &str) -> Vec<PathBuf> {
+    files(directory, "rs")
+}
+
+fn files(directory: &str, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![root().join(directory)];
     while let Some(directory) = open.pop() {
@@ -54,7 +58,7 @@ fn sources(directory: &str) -> Vec<PathBuf> {
             let path = entry.expect("a directory entry").path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|found| found == extension) {
                 found.push(path);
             }
         }
@@ -141,10 +145,20 @@ fn every_rule_has_a_test_and_every_test_a_rule_that_exists() {
         let name = name.expect("below the sources").display().to_string();
         pages.push((name, docs.flat_map(|line| [line, "\n"]).collect()));
     }
+    for path in files("runtime/docs", "md") {
+        let text = fs::read_to_string(&path).expect("a page of the guide");
+        let unknown: Vec<_> = rules_in(&text)
+            .filter(|rule| !known.contains(rule))
+            .collect();
+        let name = path.strip_prefix(root().join("runtime"));
+        let name = name.expect("below the runtime").display().to_string();
+        assert!(unknown.is_empty(), "unknown rules in {name}: {unknown:?}");
+        pages.push((name, text));
+    }
     let mut table = String::from(
         "# Rules, their tests, and where they are documented\n\n\
          Generated: `UPDATE_EXPECT=1 cargo test -p async-with-tests --test it tidy`. The rules themselves are in \
-         `DESIGN.md`; sources are below `runtime/src`, tests below `tests/it`.\n\n\
+         `DESIGN.md`; sources are below `runtime/src`, pages of the guide in `runtime/docs`, tests below `tests/it`.\n\n\
          | rule | tests | documentation |\n| --- | --- | --- |\n",
     );
     let mut missing = Vec::new();
