@@ -8,7 +8,7 @@ use std::str::FromStr;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::Parser;
-use syn::visit::{self, Visit};
+use syn::visit::Visit;
 use syn::{Block, Expr, File, Item, Macro, parse2};
 
 use crate::{attribute, expand, generator, parse, sugar};
@@ -325,21 +325,15 @@ fn check_block(tokens: TokenStream) -> TokenStream {
     output
 }
 
-/// Finds the blocks that an attribute has made: they must be accepted.
+/// Expands the blocks that an attribute has made, or has left.
 struct Blocks;
 
 impl<'a> Visit<'a> for Blocks {
     fn visit_macro(&mut self, invocation: &'a Macro) {
-        let path = &invocation.path;
-        let is_made = path.segments.len() > 1
-            && path
-                .segments
-                .last()
-                .is_some_and(|last| last.ident == "async_with");
-        if is_made && let Err(error) = parse::Block::parse(invocation.tokens.clone()) {
-            panic!("{error}: {}", invocation.tokens);
+        let name = invocation.path.segments.last();
+        if name.is_some_and(|name| name.ident == "async_with") {
+            check_block(invocation.tokens.clone());
         }
-        visit::visit_macro(self, invocation);
     }
 }
 
