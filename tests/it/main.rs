@@ -35,6 +35,7 @@ mod resources;
 mod shutdown;
 mod shutdown_example;
 mod stack;
+mod stress;
 mod sugar;
 mod support;
 mod suppression;
