@@ -132,7 +132,7 @@ pub fn detach(name: &'static str, cleanup: impl Future<Output = ()> + Send + 'st
 }
 
 /// A spawner for runtimes other than tokio.
-type Spawner = Box<dyn Fn(Job) + Send + Sync>;
+type Spawner = Arc<dyn Fn(Job) + Send + Sync>;
 static SPAWNER: RwLock<Option<Spawner>> = RwLock::new(None);
 
 /// Installs what runs detached exits where there is no tokio runtime: on another executor, or with the feature `tokio`
@@ -154,7 +154,7 @@ static SPAWNER: RwLock<Option<Spawner>> = RwLock::new(None);
 pub fn set_spawner(
     spawner: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static,
 ) {
-    *SPAWNER.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(spawner));
+    *SPAWNER.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(spawner));
 }
 
 /// What takes the jobs of this thread, in place of a runtime.
@@ -210,8 +210,12 @@ fn spawn(runtime: &Runtime, job: Job) {
         runtime.spawn(job);
         return;
     }
-    let spawner = SPAWNER.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(spawner) = &*spawner {
+    // Called without the lock: it may run the job at once, which may detach more, or install another spawner.
+    let spawner = SPAWNER
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    if let Some(spawner) = spawner {
         // A spawner that panics drops the job, which is reported.
         let _ = catch_unwind(AssertUnwindSafe(|| spawner(job)));
     }

@@ -109,7 +109,10 @@ impl Member {
             .as_ref()
             .is_some_and(|known| known.will_wake(waker))
         {
-            state.waker = Some(waker.clone());
+            let before = state.waker.replace(waker.clone());
+            // Dropped without the lock: a task may go with its last waker, and blocks with it.
+            drop(state);
+            drop(before);
         }
     }
 

@@ -408,8 +408,13 @@ pub async fn drain() {
     impl Waiting {
         fn set(&self, waker: Option<&Waker>) {
             let mut waiters = WAITERS.lock().unwrap_or_else(PoisonError::into_inner);
-            waiters.retain(|(number, _)| *number != self.0);
+            let before: Vec<_> = waiters
+                .extract_if(.., |(number, _)| *number == self.0)
+                .collect();
             waiters.extend(waker.map(|waker| (self.0, waker.clone())));
+            // Dropped without the lock: a task may go with its last waker, and blocks with it.
+            drop(waiters);
+            drop(before);
         }
     }
     impl Drop for Waiting {

@@ -587,11 +587,12 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     #[must_use = "what is dropped exits on its own, told that it was dropped"]
     pub fn pop_all(&mut self) -> Self {
         let shared = Shared::new();
-        shared.count.store(
-            self.shared.count.swap(0, Ordering::Relaxed),
-            Ordering::Relaxed,
-        );
-        lock(&shared.late).entries = std::mem::take(&mut lock(&self.shared.late).entries);
+        // Under the lock, so that what a registrar pushes meanwhile is on top of all, or in the stack that stays.
+        let mut late = lock(&self.shared.late);
+        let count = self.shared.count.swap(0, Ordering::Relaxed);
+        shared.count.store(count, Ordering::Relaxed);
+        lock(&shared.late).entries = std::mem::take(&mut late.entries);
+        drop(late);
         let interrupts = std::mem::take(&mut lock(&self.shared.interrupts).running);
         lock(&shared.interrupts).running = interrupts;
         Self {
@@ -666,6 +667,11 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     fn register<H: Held<E>>(&self, held: H, interrupt: Option<BoxFuture<Option<E>>>) -> &mut H {
         let at = self.entries.push(Box::new(Slot::new::<E>(held)));
         self.shared.count.store(at + 1, Ordering::Relaxed);
+        let at = self
+            .entries
+            .push(Box::new(Slot(parking_lot::Mutex::new(held))));
+        // Another thread may have pushed the next one meanwhile.
+        self.shared.count.fetch_max(at + 1, Ordering::Relaxed);
         if let Some(interrupt) = interrupt {
             let waker = {
                 let mut interrupts = lock(&self.shared.interrupts);
