@@ -666,10 +666,6 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
     fn register<H: Held<E>>(&self, held: H, interrupt: Option<BoxFuture<Option<E>>>) -> &mut H {
         let at = self.entries.push(Box::new(Slot::new::<E>(held)));
-        self.shared.count.store(at + 1, Ordering::Relaxed);
-        let at = self
-            .entries
-            .push(Box::new(Slot(parking_lot::Mutex::new(held))));
         // Another thread may have pushed the next one meanwhile.
         self.shared.count.fetch_max(at + 1, Ordering::Relaxed);
         if let Some(interrupt) = interrupt {
