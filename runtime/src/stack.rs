@@ -218,27 +218,25 @@ fn converted<E, X: RaisedAs<E, K>, K>(result: Result<impl ExitVerdict, X>) -> Re
 }
 
 /// A value with a closure for its exit.
-struct Adopted<T, F, K> {
+struct Adopted<T, F> {
     value: T,
     exit: F,
-    conversion: PhantomData<fn() -> K>,
 }
 
-impl<E, T, F, Fut, O, K> Held<E> for Adopted<T, F, K>
+impl<E, T, F, Fut, O> Held<E> for Adopted<T, F>
 where
     E: Send + 'static,
     T: Send + 'static,
     F: FnOnce(T, Cause) -> Fut + Send + 'static,
     Fut: Future<Output = O> + Send,
-    O: CleanUp<Error: RaisedAs<E, K>>,
-    K: 'static,
+    O: CleanUpOf<E>,
 {
     fn name(&self) -> &'static str {
         type_name::<F>()
     }
 
     async fn exit(self, cause: Cause) -> Result<Verdict, E> {
-        converted((self.exit)(self.value, cause).await.into_result())
+        (self.exit)(self.value, cause).await.decided()
     }
 }
 
@@ -352,6 +350,36 @@ pub trait RaisedAs<E, K> {
 #[derive(Debug)]
 pub enum NoError {}
 
+/// What the closure of an exit may return in a stack whose error is `E`: what [`manage`](crate::manage) takes, with an
+/// error that converts.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what an exit of this stack can return",
+    label = "an exit returns `()`, `Verdict`, or a `Result` of either",
+    note = "the error of the `Result` must convert to that of the enclosing function with `From`"
+)]
+pub trait CleanUpOf<E>: CleanUp {
+    #[doc(hidden)]
+    fn decided(self) -> Result<Verdict, E>;
+}
+
+impl<E> CleanUpOf<E> for () {
+    fn decided(self) -> Result<Verdict, E> {
+        Ok(Verdict::Propagate)
+    }
+}
+
+impl<E> CleanUpOf<E> for Verdict {
+    fn decided(self) -> Result<Verdict, E> {
+        Ok(self)
+    }
+}
+
+impl<E: From<X>, V: ExitVerdict, X: Debug + Send + 'static> CleanUpOf<E> for Result<V, X> {
+    fn decided(self) -> Result<Verdict, E> {
+        Ok(self?.verdict())
+    }
+}
+
 #[doc(hidden)]
 pub struct Converted;
 #[doc(hidden)]
@@ -453,6 +481,39 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         manager.enter_into(self)
     }
 
+    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error. (Where `Infallible` itself
+    /// converts to the error of the stack, as to `anyhow::Error` and `Box<dyn Error>`, [`enter`](Self::enter) would not
+    /// know which way to go.)
+    ///
+    /// ```
+    /// # use async_with::{AsyncExitStack, async_with, nullcontext};
+    /// async fn work() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    ///     async_with! { AsyncExitStack::new() as stack => {
+    ///         let number = stack.enter_infallible(nullcontext(1)).await;
+    ///         Ok(*number)
+    ///     }}
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # assert_eq!(work().await.unwrap(), 1);
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`enter`](Self::enter).
+    #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
+    pub async fn enter_infallible<M>(&self, manager: M) -> &mut M::Resource
+    where
+        M: AsyncContextManager<Error = Infallible>,
+        V: Takes<M::Exit>,
+    {
+        match EnteredInto::<E, V, NeverRaised>::enter_into(manager, self).await {
+            Ok(resource) => resource,
+            Err(never) => match never {},
+        }
+    }
+
     /// Like [`enter`](Self::enter), for a resource that is used while the stack is borrowed by others, or moved: it is
     /// lent by a handle, which also [releases](Handle::release) it early.
     ///
@@ -516,30 +577,23 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// # }
     /// ```
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
-    pub fn adopt<T, F, Fut, K>(&self, value: T, exit: F) -> &mut T
+    pub fn adopt<T, F, Fut>(&self, value: T, exit: F) -> &mut T
     where
         T: Send + 'static,
         F: FnOnce(T, Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUp<Error: RaisedAs<E, K>>> + Send + 'static,
+        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
-        K: 'static,
     {
-        let adopted = Adopted {
-            value,
-            exit,
-            conversion: PhantomData,
-        };
-        &mut self.register(adopted, None).value
+        &mut self.register(Adopted { value, exit }, None).value
     }
 
     /// Registers a closure as an exit, which sees the cause, may fail, and may suppress if the stack does (rule STK-3):
     /// Python's `push_async_exit`.
-    pub fn push<F, Fut, K>(&self, exit: F)
+    pub fn push<F, Fut>(&self, exit: F)
     where
         F: FnOnce(Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUp<Error: RaisedAs<E, K>>> + Send + 'static,
+        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
-        K: 'static,
     {
         self.adopt((), move |(), cause| exit(cause));
     }
@@ -731,7 +785,6 @@ where
     Adopted {
         value: (),
         exit: move |(), _| callback(),
-        conversion: PhantomData::<fn() -> NeverRaised>,
     }
 }
 

@@ -69,6 +69,37 @@ async fn a_stack_keeps_the_type_of_its_block() {
     assert!(error.is::<Boom>());
 }
 
+/// STK-2, ERR-1: an error object of any kind is the stack's, also with managers and closures that cannot fail.
+#[tokio::test]
+async fn a_stack_raises_error_objects() {
+    async fn boxed(log: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter_infallible(log.manager("a")).await.note();
+            stack.enter(log.fallible("b").exit_fails()).await?;
+            stack.push(async |_: Cause| {});
+            stack.adopt(1, async |_, _: Cause| Ok::<(), io::Error>(()));
+        }}
+        Ok(())
+    }
+    async fn anyhow(log: &Log) -> anyhow::Result<()> {
+        async_with! { AsyncExitStack::suppressing() as stack => {
+            stack.enter_infallible(log.suppressing("a")).await;
+            stack.enter(log.fallible("b").exit_fails()).await?;
+            stack.push(async |_: Cause| Verdict::Propagate);
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    let error = boxed(&log).await.expect_err("the exit of b fails");
+    assert!(error.is::<Boom>());
+    anyhow(&log).await.expect("a suppresses it");
+    let events = log.take();
+    assert!(
+        events.contains(&"exit a: failed Error".to_owned()),
+        "{events:?}"
+    );
+}
+
 /// STK-0, SUP-3: a stack that takes managers which suppress needs an `else` or `()`.
 #[tokio::test]
 async fn a_suppressing_stack_goes_on_after_the_block() {
