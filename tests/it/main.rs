@@ -9,6 +9,7 @@
     clippy::non_minimal_cfg,
     clippy::possible_missing_else,
     clippy::redundant_pattern_matching,
+    clippy::unit_arg,
     clippy::while_immutable_condition
 )]
 

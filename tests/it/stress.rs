@@ -74,7 +74,7 @@ async fn work(counts: Counts, number: usize) {
     let nested = async || {
         async_with! { counts.clone(), counts.clone() => {
             yield_now().await;
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 pending().await
             }
         }}
@@ -99,7 +99,7 @@ async fn work(counts: Counts, number: usize) {
             for _ in 0..3 {
                 let Ok(()) = stack.enter(counts.clone()).await.map(drop);
             }
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 pending().await
             }
         }},
@@ -121,7 +121,7 @@ async fn run(blocks: usize) {
         }
         tasks.abort_all();
         // Aborted while it is polled, a task may still enter its first block.
-        if number / TASKS % 2 == 0 {
+        if (number / TASKS).is_multiple_of(2) {
             while tasks.join_next().await.is_some() {}
             drain().await;
             assert_eq!(counts.exited(), counts.entered());

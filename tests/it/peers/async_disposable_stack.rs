@@ -1,7 +1,7 @@
 //! test262's `test/built-ins/AsyncDisposableStack/prototype`, named by folder and file.
 
 use std::any::type_name_of_val;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
@@ -66,8 +66,8 @@ async fn adopt_puts_value_on_dispose_async_on_top_of_stack() {
         one.write(format!("dispose 1 of {value}"))
     });
     // One that is not async.
-    stack.adopt("value 2", move |value, _| {
-        ready(two.write(format!("dispose 2 of {value}")))
+    stack.adopt("value 2", move |value, _| async move {
+        two.write(format!("dispose 2 of {value}"))
     });
     assert_eq!(stack.close().await, Ok(()));
     assert_eq!(log.take(), ["dispose 2 of value 2", "dispose 1 of value 1"]);
@@ -107,7 +107,7 @@ async fn defer_puts_on_dispose_async_on_top_of_stack() {
     let mut stack = Stack::new();
     let (one, two) = (log.clone(), log.clone());
     stack.callback(async move || one.write("1"));
-    stack.callback(move || ready(two.write("2")));
+    stack.callback(move || async move { two.write("2") });
     assert_eq!(stack.close().await, Ok(()));
     assert_eq!(log.take(), ["2", "1"]);
 }
@@ -131,9 +131,9 @@ async fn dispose_async_disposes_resources_in_reverse_order() {
     let logs = [(); 4].map(|()| log.clone());
     let [one, two, three, four] = logs;
     stack.adopt("adopted, async", async move |value, _| one.write(value));
-    stack.adopt("adopted", move |value, _| ready(two.write(value)));
+    stack.adopt("adopted", move |value, _| async move { two.write(value) });
     stack.callback(async move || three.write("deferred, async"));
-    stack.callback(move || ready(four.write("deferred")));
+    stack.callback(move || async move { four.write("deferred") });
     let _ = log.take();
     assert_eq!(stack.close().await, Ok(()));
     let expected = [
