@@ -368,40 +368,50 @@ pub struct Settled<M: Managed, R, V, RT, VT> {
     classify: PhantomData<fn() -> (RT, VT)>,
 }
 
-impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Settled<M, R, V, RT, VT> {
+/// What left the body, while the exit is polled.
+struct Leaving<'a, M: Managed, R, V, RT, VT> {
+    settled: &'a mut Settled<M, R, V, RT, VT>,
+    cancelled: bool,
+}
+
+impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M, R, V, RT, VT> {
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
-        if let Some((_, Some(raised))) = self.outgoing.classified::<RT, VT>() {
+        if let Some((_, Some(raised))) = self.settled.outgoing.classified::<RT, VT>() {
             show(raised);
         }
     }
 
     fn lost(&mut self, manager: &'static str, cause: Cause) {
-        if let Some((phase, incident)) = self.outgoing.failure::<RT, VT>() {
+        if let Some((phase, incident)) = self.settled.outgoing.failure::<RT, VT>() {
             report_of(manager, phase, cause, incident);
         }
         self.suppressed();
     }
 
     fn suppressed(&mut self) {
-        let suppressed = mem::replace(&mut self.outgoing, Outgoing::Suppressed);
+        let suppressed = mem::replace(&mut self.settled.outgoing, Outgoing::Suppressed);
         if let Err(later) = catch_unwind(AssertUnwindSafe(|| drop(suppressed))) {
             report_of(
                 M::type_name(),
                 Phase::Body,
-                self.cause,
+                self.settled.cause,
                 Incident::panic(later),
             );
         }
     }
 
     fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {
-        if !matches!(self.outgoing, Outgoing::Interrupted(_)) {
+        if !matches!(self.settled.outgoing, Outgoing::Interrupted(_)) {
             return None;
         }
-        match mem::replace(&mut self.outgoing, Outgoing::Suppressed) {
+        match mem::replace(&mut self.settled.outgoing, Outgoing::Suppressed) {
             Outgoing::Interrupted(error) => Some(Box::new(error)),
             _ => None,
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled
     }
 }
 
@@ -534,7 +544,7 @@ where
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(frame::exiting(*this.place, cancelled, || {
-            this.exit.poll_exit(cx, settled)
+            this.exit.poll_exit(cx, &mut Leaving { settled, cancelled })
         }));
         let Some(settled) = this.settled.take() else {
             return Poll::Pending;

@@ -80,6 +80,8 @@ pub trait Left {
     fn suppressed(&mut self);
     /// Takes the error of the interruption that ended the body.
     fn take_interrupt(&mut self) -> Option<Box<dyn Any>>;
+    /// Whether the block is interrupted from further out.
+    fn is_cancelled(&self) -> bool;
 }
 
 /// For exits that nobody waits for.
@@ -91,6 +93,9 @@ impl Left for NothingLeft {
     fn suppressed(&mut self) {}
     fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {
         None
+    }
+    fn is_cancelled(&self) -> bool {
+        false
     }
 }
 

@@ -107,7 +107,7 @@ struct Late<E> {
 struct Interrupts<E> {
     running: Vec<(usize, BoxFuture<Option<E>>)>,
     waker: Option<Waker>,
-    fired: Option<usize>,
+    fired: Option<(usize, Option<E>)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -674,6 +674,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Dropped before it is ready, the exits go on elsewhere, and another call waits for them.
     pub async fn close(&mut self) -> Result<(), E> {
         self.shared.closing.wait().await;
+        lock(&self.shared.interrupts).running.clear();
         let mut exit = StackExit {
             manager: type_name::<Self>(),
             wait: None,
@@ -740,16 +741,14 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Takes the stack apart.
     fn unwind(&mut self, cause: Cause) -> Unwind<E> {
         let entries = std::mem::take(&mut self.entries).into_iter().collect();
-        let mut interrupts = lock(&self.shared.interrupts);
-        interrupts.running.clear();
-        let fired = interrupts.fired.take();
-        drop(interrupts);
+        let (fired, error) = lock(&self.shared.interrupts).fired.take().unzip();
         Unwind {
             entries,
             shared: Arc::clone(&self.shared),
             cause,
-            interrupted: cause == Cause::Cancelled,
+            interrupted: cause == Cause::Cancelled || fired.is_some(),
             fired,
+            error: error.flatten(),
             raised: None,
             panicked: None,
             suppressed: Verdict::Propagate,
@@ -1015,6 +1014,8 @@ struct Unwind<E> {
     /// The body was interrupted, and the exits so far are told of that: by this entry, or from outside of the stack.
     interrupted: bool,
     fired: Option<usize>,
+    /// The error of an entry that interrupted while an exit ran.
+    error: Option<E>,
     /// What takes the place of what left the body.
     raised: Option<E>,
     panicked: Option<Payload>,
@@ -1042,12 +1043,17 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 let poll = AssertUnwindSafe(|| running.exit.as_mut().poll(cx));
                 let result = match catch_unwind(poll) {
                     Ok(Poll::Pending) => {
+                        self.poll_interrupts(running.at, cx);
                         self.running = Some(running);
                         return Poll::Pending;
                     }
                     Ok(Poll::Ready(result)) => Ok(result),
                     Err(payload) => Err(payload),
                 };
+                if left.is_cancelled() {
+                    // Whoever is further out interrupts in place of an entry.
+                    (self.interrupted, self.fired) = (true, None);
+                }
                 let Running {
                     at,
                     name,
@@ -1060,6 +1066,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                     Ok(Err(error)) => self.failed(name, told, error),
                     Err(payload) => self.panicked((at, name), Phase::Exit, told, payload, left),
                 }
+                self.interrupt_outer(at, name, told, left);
                 self.interruption_goes_on(at, left);
                 if let Err(payload) = late {
                     self.panicked((at, name), Phase::Exit, told, payload, left);
@@ -1147,11 +1154,14 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if !suppresses {
             return;
         }
-        self.raised = None;
+        let own = self.raised.take().is_some() || self.panicked.is_some();
         if let Some(payload) = self.panicked.take() {
             drop(Incident::panic(payload));
         }
         if self.is_interrupted_outside(at) {
+            if !own {
+                left.suppressed();
+            }
             self.cause = Cause::Cancelled;
             return;
         }
@@ -1168,8 +1178,54 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         self.interrupted && self.fired != Some(at)
     }
 
+    /// Polls the interrupts of the entries further out, which cover the exits inside of them. Of those that fire, the
+    /// outermost counts.
+    fn poll_interrupts(&mut self, at: usize, cx: &mut Context<'_>) {
+        if self.cause == Cause::Dropped || (self.interrupted && self.fired.is_none()) {
+            return;
+        }
+        let outermost = self.fired.map_or(at, |fired| fired.min(at));
+        let mut interrupts = lock(&self.shared.interrupts);
+        interrupts.running.retain(|(of, _)| *of < outermost);
+        let mut fired = None;
+        for (of, interrupt) in &mut interrupts.running {
+            match catch_unwind(AssertUnwindSafe(|| interrupt.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => continue,
+                Ok(Poll::Ready(error)) => fired = Some((*of, error)),
+                Err(payload) => {
+                    // The exit that runs goes on; nothing is interrupted.
+                    let name = self.entries.get(*of).map_or("", |entry| entry.name());
+                    report_of(name, Phase::Interrupt, self.cause, Incident::panic(payload));
+                    *interrupt = Box::pin(std::future::pending());
+                    continue;
+                }
+            }
+            break;
+        }
+        if let Some((of, error)) = fired {
+            interrupts.running.retain(|(other, _)| *other < of);
+            (self.interrupted, self.fired, self.error) = (true, Some(of), error);
+        }
+    }
+
+    /// After an exit that was interrupted from further out, the next ones are told so: a failure ends here.
+    fn interrupt_outer(&mut self, at: usize, name: &'static str, told: Cause, left: &mut dyn Left) {
+        if !self.is_interrupted_outside(at) {
+            return;
+        }
+        match self.cause {
+            Cause::Failed(_) => match self.raised.take() {
+                Some(error) => report_of(name, Phase::Body, told, Incident::error(&error)),
+                None => left.lost(name, told),
+            },
+            Cause::Completed => {}
+            _ => return,
+        }
+        self.cause = Cause::Cancelled;
+    }
+
     fn failed(&mut self, name: &'static str, told: Cause, error: E) {
-        if self.cause == Cause::Completed {
+        if self.cause == Cause::Completed && !self.interrupted {
             self.cause = Cause::Failed(ErrorType::of::<E>());
             self.raised = Some(error);
         } else {
@@ -1194,6 +1250,12 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             Some(error) => report_of(name, Phase::Body, told, Incident::error(&error)),
             // An interruption from further out is still to come.
             None if self.is_interrupted_outside(at) => {}
+            None if self.interrupted && self.cause == Cause::Cancelled && self.error.is_some() => {
+                if let Some(error) = self.error.take() {
+                    report_of(name, Phase::Interrupt, told, Incident::error(&error));
+                }
+                left.suppressed();
+            }
             None => left.lost(name, told),
         }
         self.panicked = Some(payload);
@@ -1209,7 +1271,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         let error = left.take_interrupt();
         if self.cause == Cause::Cancelled {
             let error = error.and_then(|error| error.downcast::<StackError<E>>().ok());
-            self.raised = error.and_then(|error| error.0);
+            self.raised = self.error.take().or(error.and_then(|error| error.0));
             self.cause = Cause::Failed(ErrorType::of::<E>());
         }
     }
@@ -1329,13 +1391,17 @@ impl<E: Debug> Debug for StackError<E> {
 }
 
 /// Resolves when one of the managers interrupts. Of those that do together, the outermost counts.
-struct StackInterrupt<E>(Arc<Shared<E>>);
+struct StackInterrupt<E> {
+    shared: Arc<Shared<E>>,
+    /// The exit of the block takes the error from the stack itself.
+    in_block: bool,
+}
 
 impl<E> Future for StackInterrupt<E> {
     type Output = StackError<E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StackError<E>> {
-        let mut interrupts = lock(&self.0.interrupts);
+        let mut interrupts = lock(&self.shared.interrupts);
         let mut fired = None;
         for (at, interrupt) in &mut interrupts.running {
             if let Poll::Ready(error) = interrupt.as_mut().poll(cx) {
@@ -1347,8 +1413,14 @@ impl<E> Future for StackInterrupt<E> {
             interrupts.waker = Some(cx.waker().clone());
             return Poll::Pending;
         };
-        interrupts.running.clear();
-        interrupts.fired = Some(at);
+        interrupts.running.retain(|(other, _)| *other < at);
+        let error = if self.in_block {
+            interrupts.fired = Some((at, error));
+            None
+        } else {
+            interrupts.fired = Some((at, None));
+            error
+        };
         Poll::Ready(StackError(error))
     }
 }
@@ -1432,7 +1504,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
         &self,
         _: &AsyncExitStack<E, V>,
     ) -> impl Future<Output = StackError<E>> + Send + use<E, V> {
-        StackInterrupt(Arc::clone(&self.0.shared))
+        StackInterrupt {
+            shared: Arc::clone(&self.0.shared),
+            in_block: false,
+        }
     }
 }
 
@@ -1483,7 +1558,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         &self,
         _: &AsyncExitStack<E, V>,
     ) -> impl Future<Output = StackError<E>> + use<E, V> {
-        StackInterrupt(Arc::clone(&self.0.shared))
+        StackInterrupt {
+            shared: Arc::clone(&self.0.shared),
+            in_block: true,
+        }
     }
 
     fn around_poll(&self) -> impl Sized {}

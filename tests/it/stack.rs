@@ -727,6 +727,92 @@ async fn a_deadline_in_a_stack_interrupts() {
     assert_eq!(log.take(), ["enter a", "exit a: completed"]);
 }
 
+/// Opens the gate when the deadlines of the test have passed.
+fn opened_late(gate: &Gate) {
+    let gate = gate.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        gate.open();
+    });
+}
+
+/// STK-1, CAN-6: the deadline of an entry covers the exits inside of it, as that of a block does.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_in_a_stack_covers_the_exits_inside() {
+    async fn nested(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with! {
+            log.manager("a"), timeout(Duration::from_secs(1)),
+            log.manager("b"), log.manager("c").exit_waits_for(gate) => {}
+        }
+        Ok(())
+    }
+    async fn stacked(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter_infallible(log.manager("a")).await;
+            stack.enter(timeout(Duration::from_secs(1))).await?;
+            stack.enter_infallible(log.manager("b")).await;
+            stack.enter_infallible(log.manager("c").exit_waits_for(gate)).await;
+        }}
+        Ok(())
+    }
+    let (one, other) = (Log::new(), Log::new());
+    let gate = Gate::new();
+    opened_late(&gate);
+    assert!(nested(&one, &gate).await.is_err());
+    let gate = Gate::new();
+    opened_late(&gate);
+    assert!(stacked(&other, &gate).await.is_err());
+    let events = one.take();
+    assert!(
+        events.contains(&"exit b: cancelled".to_owned()),
+        "{events:?}"
+    );
+    assert_eq!(other.take(), events);
+}
+
+/// STK-1, CAN-6: a deadline outside of a stack that passes during its exits reaches those that are to come.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_outside_of_a_stack_reaches_its_exits() {
+    async fn nested(log: &Log, gate: &Gate, how: u8) -> anyhow::Result<()> {
+        async_with! {
+            timeout(Duration::from_secs(1)), log.any("a"), log.any("b"),
+            log.any("c").exit_waits_for(gate) => {
+                if how == 1 { Err(Boom("body"))?; }
+            }
+        }
+        Ok(())
+    }
+    async fn stacked(log: &Log, gate: &Gate, how: u8) -> anyhow::Result<()> {
+        async_with! { timeout(Duration::from_secs(1)) => {
+            async_with! { AsyncExitStack::suppressing() as stack => {
+                stack.enter(log.any("a")).await?;
+                stack.enter(log.any("b")).await?;
+                stack.enter(log.any("c").exit_waits_for(gate)).await?;
+                if how == 1 { Err(Boom("body"))?; }
+            }}
+        }}
+        Ok(())
+    }
+    for how in [0, 1] {
+        let (one, other) = (Log::new(), Log::new());
+        let gate = Gate::new();
+        opened_late(&gate);
+        let (result, reported) = report::collect(nested(&one, &gate, how)).await;
+        assert!(result.is_err_and(|error| error.is::<Elapsed>()));
+        let gate = Gate::new();
+        opened_late(&gate);
+        let (result, stack_reported) = report::collect(stacked(&other, &gate, how)).await;
+        assert!(result.is_err_and(|error| error.is::<Elapsed>()));
+        let events = one.take();
+        assert!(
+            events.contains(&"exit b: cancelled".to_owned()),
+            "{events:?}"
+        );
+        assert_eq!(other.take(), events);
+        assert_eq!(stack_reported, reported);
+    }
+}
+
 /// STK-1: a stack is a manager like any other, also in an adaptor and in another stack.
 #[tokio::test]
 async fn a_stack_works_in_an_adaptor() {

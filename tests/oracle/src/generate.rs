@@ -122,7 +122,8 @@ impl Generator {
                 let id = self.id();
                 let count = 1 + self.random.below(3);
                 let mut items = self.managers(count);
-                // Interruption during the exits of a stack is not what it is in nested blocks.
+                // A stack is a block itself: opened while an interruption is under way, it enters nothing, where nested
+                // blocks have entered the first of them.
                 let stacked = !self.interrupts && self.random.one_in(3);
                 if stacked {
                     items = items.into_iter().map(|item| self.entry(item)).collect();
