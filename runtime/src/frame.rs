@@ -7,12 +7,13 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::Cause;
 use crate::interrupt::{Member, Node};
 use crate::registry::{self, Owed, Place};
+use crate::sync::{Mutex, MutexGuard, thread_local};
 
 thread_local! {
     static CURRENT: Current = const {

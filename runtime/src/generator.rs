@@ -15,12 +15,13 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use crate::frame::{self, Frame};
 use crate::manager::{InFrame, Lends, Surviving};
 use crate::registry::Place;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
 
 type Interrupt<E> = Pin<Box<dyn Future<Output = E> + Send>>;

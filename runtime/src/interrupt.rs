@@ -4,8 +4,10 @@
 //! drops its body once no member is left inside of it, and leaves when its exit is done. The interrupting block goes on
 //! when all have left.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// How often a member that was told is woken without being polled, before nobody is thought to poll it any more. Waking
 /// reaches the futures of a `FuturesUnordered` with one of the next polls, a few at a time and beside others that are busy.

@@ -19,6 +19,7 @@ pub mod report;
 mod scope;
 mod slot;
 mod stack;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -6,21 +6,24 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use crate::frame;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, shared, thread_local};
 
 const SHARDS: usize = 32;
 const IN_PLACE: usize = 32;
 
-static TABLE: [Mutex<Shard>; SHARDS] = [const { Mutex::new(Shard::NEW) }; SHARDS];
+shared! {
+    static TABLE: [Mutex<Shard>; SHARDS] = [const { Mutex::new(Shard::NEW) }; SHARDS];
 
-/// Those who wait for the table to change. The count is read on every removal; the list is locked only if there are any.
-static WAITING: AtomicUsize = AtomicUsize::new(0);
-static WAITERS: Mutex<Vec<(usize, Waker)>> = Mutex::new(Vec::new());
+    /// Those who wait for the table to change. The count is read on every removal; the list is locked only if there are any.
+    static WAITING: AtomicUsize = AtomicUsize::new(0);
+    static WAITERS: Mutex<Vec<(usize, Waker)>> = Mutex::new(Vec::new());
+}
 
 /// The runtime that an exit belongs to.
 #[cfg(feature = "tokio")]
@@ -151,7 +154,7 @@ fn lock(shard: usize) -> MutexGuard<'static, Shard> {
 
 /// The shard of this thread.
 fn own_shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    shared! { static NEXT: AtomicUsize = AtomicUsize::new(0); }
     thread_local! {
         static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
     }
@@ -403,7 +406,7 @@ pub fn pending_exits() -> Vec<PendingExit> {
 ///
 /// It can be dropped and called again; nothing is lost.
 pub async fn drain() {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    shared! { static NEXT: AtomicUsize = AtomicUsize::new(0); }
     struct Waiting(usize);
     impl Waiting {
         fn set(&self, waker: Option<&Waker>) {

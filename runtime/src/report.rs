@@ -15,13 +15,14 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
 use crate::Cause;
+use crate::sync::{Mutex, MutexGuard, thread_local};
 
 #[cfg(feature = "tokio")]
 pub use crate::limits::set_slow_exit;

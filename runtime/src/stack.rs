@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::detach::{detach_exit, drop_caught};
@@ -23,6 +23,7 @@ use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
 use crate::scope::Interrupt;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::{AsyncContextManager, Cause, CleanUp, ErrorType, ExitVerdict, Raised, Verdict, limits};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
