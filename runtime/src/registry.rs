@@ -343,23 +343,41 @@ pub struct PendingExit {
     pub detached: bool,
 }
 
+/// Looks at the exits that are owed on a runtime, but for those of these blocks. All of them are seen at one moment: while
+/// one exit ends, another block may be opened in a part of the table that was already looked at.
+fn look<T>(
+    runtime: &Runtime,
+    except: &[Place],
+    look: impl FnOnce(&mut dyn Iterator<Item = &Entry>) -> T,
+) -> T {
+    // In order; everybody else holds one part at a time.
+    let table: Vec<_> = (0..SHARDS).map(lock).collect();
+    let entries = table.iter().enumerate().flat_map(|(number, shard)| {
+        let places = shard.entries();
+        places.map(move |(at, slot, entry)| (Place::new(number, at, slot.generation), entry))
+    });
+    let mut found = entries.filter_map(|(place, entry)| {
+        let excepted = place.is_none_or(|place| except.contains(&place));
+        (!excepted && same(runtime, &entry.runtime)).then_some(entry)
+    });
+    look(&mut found)
+}
+
+/// Whether an exit is owed that the caller of [`drain`] is to wait for.
+fn is_owed(runtime: &Runtime) -> bool {
+    look(runtime, &enclosing(), |entries| entries.next().is_some())
+}
+
 /// The exits that are owed on a runtime, but for those of these blocks.
 fn owed(runtime: &Runtime, except: &[Place]) -> Vec<PendingExit> {
-    let mut found = Vec::new();
-    for number in 0..SHARDS {
-        let shard = lock(number);
-        for (at, slot, entry) in shard.entries() {
-            let excepted =
-                Place::new(number, at, slot.generation).is_none_or(|place| except.contains(&place));
-            if !excepted && same(runtime, &entry.runtime) {
-                found.push(PendingExit {
-                    manager: entry.manager,
-                    since: entry.since.unwrap_or_else(Instant::now),
-                    detached: entry.detached,
-                });
-            }
-        }
-    }
+    let mut found: Vec<_> = look(runtime, except, |entries| {
+        let pending = entries.map(|entry| PendingExit {
+            manager: entry.manager,
+            since: entry.since.unwrap_or_else(Instant::now),
+            detached: entry.detached,
+        });
+        pending.collect()
+    });
     found.sort_by_key(|pending| pending.since);
     found
 }
@@ -432,10 +450,10 @@ pub async fn drain() {
     poll_fn(|cx| {
         // First the waker, then the look: a removal in between wakes.
         waiting.set(Some(cx.waker()));
-        if owed(&runtime, &enclosing()).is_empty() {
-            Poll::Ready(())
-        } else {
+        if is_owed(&runtime) {
             Poll::Pending
+        } else {
+            Poll::Ready(())
         }
     })
     .await;
