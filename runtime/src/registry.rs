@@ -59,12 +59,14 @@ pub(crate) fn span_of(place: Option<Place>) -> tracing::Span {
 }
 
 #[cfg(feature = "tokio")]
-fn same(one: &Runtime, other: &Runtime) -> bool {
-    one.as_ref().map(tokio::runtime::Handle::id) == other.as_ref().map(tokio::runtime::Handle::id)
+fn id(runtime: &Runtime) -> Option<tokio::runtime::Id> {
+    runtime.as_ref().map(tokio::runtime::Handle::id)
 }
 #[cfg(not(feature = "tokio"))]
-fn same((): &Runtime, (): &Runtime) -> bool {
-    true
+fn id((): &Runtime) {}
+
+fn same(one: &Runtime, other: &Runtime) -> bool {
+    id(one) == id(other)
 }
 
 struct Entry {
@@ -254,11 +256,17 @@ impl Owed {
     }
 
     fn change(&self, change: impl FnOnce(&mut Entry)) {
-        if let Some(place) = self.0 {
-            let mut shard = lock(place.shard());
-            if let Some(entry) = &mut shard.slot(place.slot()).entry {
-                change(entry);
-            }
+        let Some(place) = self.0 else { return };
+        let mut shard = lock(place.shard());
+        let Some(entry) = &mut shard.slot(place.slot()).entry else {
+            return;
+        };
+        let before = id(&entry.runtime);
+        change(entry);
+        let is_elsewhere = id(&entry.runtime) != before;
+        drop(shard);
+        if is_elsewhere {
+            wake_waiting();
         }
     }
 
@@ -295,16 +303,21 @@ impl Drop for Owed {
             entry
         };
         drop(entry);
-        if WAITING.load(Ordering::SeqCst) > 0 {
-            // Woken without the lock: a waker may run code of the user's.
-            let wakers: Vec<Waker> = WAITERS
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .drain(..)
-                .map(|(_, waker)| waker)
-                .collect();
-            wakers.into_iter().for_each(Waker::wake);
-        }
+        wake_waiting();
+    }
+}
+
+/// Lets those who wait for the table look again.
+fn wake_waiting() {
+    if WAITING.load(Ordering::SeqCst) > 0 {
+        // Woken without the lock: a waker may run code of the user's.
+        let wakers: Vec<Waker> = WAITERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+            .map(|(_, waker)| waker)
+            .collect();
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn runtimes() -> [Runtime; 2] {
 
 /// Fails when the future hangs, in place of hanging.
 pub(crate) async fn within_reason<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(10), future)
+    tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .expect("it does not hang")
 }

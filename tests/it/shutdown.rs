@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use async_with::report::{self, Entry, Incident, Phase};
@@ -312,6 +314,47 @@ fn drain_counts_per_runtime() {
         log.take(),
         ["enter other", "drained one", "exit other: completed"]
     );
+}
+
+/// CAN-5: a block that goes to another runtime with its future is waited for there, and no longer where it was.
+#[test]
+fn drain_is_woken_when_a_block_goes_to_another_runtime() {
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, SeqCst);
+        }
+    }
+    let (log, gate) = (Log::new(), Gate::new());
+    let [one, other] = runtimes();
+    let mut block = open_block(&log, "a", &gate);
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut drains = Box::pin(drain());
+    {
+        let _one = one.enter();
+        assert!(!poll_once(&mut block));
+        assert!(
+            drains
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    {
+        let _other = other.enter();
+        assert!(!poll_once(&mut block));
+        assert_eq!(pending_exits().len(), 1);
+        assert!(!poll_once(&mut Box::pin(drain())));
+    }
+    assert!(
+        woken.0.load(SeqCst),
+        "nobody wakes the drain of the first runtime"
+    );
+    let _one = one.enter();
+    assert!(poll_once(&mut drains));
+    gate.open();
+    assert!(poll_once(&mut block));
 }
 
 /// CAN-5: a block belongs to the runtime that it was entered on also when a task is polled on another thread than before.
