@@ -4,7 +4,7 @@
 //! finds its enclosing block there, and hands its exit over (rule CAN-4). Frames are moved in and out, never shared, so
 //! a block that stays in one piece pays for two moves per poll and for no allocation.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, PoisonError};
@@ -18,7 +18,7 @@ use crate::sync::{Mutex, MutexGuard, thread_local};
 thread_local! {
     static CURRENT: Current = const {
         Current {
-            frame: Cell::new(None),
+            frame: RefCell::new(None),
             task: Cell::new(NO_TASK),
             exiting: Cell::new(None),
             before: Cell::new(None),
@@ -28,7 +28,8 @@ thread_local! {
 
 /// What encloses the code that runs on this thread.
 struct Current {
-    frame: Cell<Option<Frame>>,
+    /// Borrowed only to look at it: nothing of the user's runs meanwhile.
+    frame: RefCell<Option<Frame>>,
     /// The task that polls the frame: another one may be polled inside of it.
     task: Cell<Task>,
     /// The block whose exit is polled, in the scope of the frame.
@@ -75,15 +76,32 @@ fn with<T>(look: impl FnOnce(&Current) -> Option<T>) -> Option<T> {
 
 impl Current {
     /// Looks at the frame, if it belongs to the task that is running.
-    fn frame<T>(&self, look: impl FnOnce(&mut Frame) -> Option<T>) -> Option<T> {
-        let mut frame = self.frame.take()?;
-        let found = if self.task.get() == current_task() {
-            look(&mut frame)
-        } else {
-            None
-        };
-        self.frame.set(Some(frame));
-        found
+    fn frame<T>(&self, task: Task, look: impl FnOnce(&mut Frame) -> Option<T>) -> Option<T> {
+        if self.task.get() != task {
+            return None;
+        }
+        look(self.frame.try_borrow_mut().ok()?.as_mut()?)
+    }
+
+    /// The innermost block that encloses the running code in the same task.
+    fn enclosing(&self, task: Task) -> Option<Place> {
+        match self.exiting.get() {
+            Some(Exiting {
+                place, task: of, ..
+            }) if of == task => place,
+            _ => self.frame(task, |frame| match &frame.owed {
+                Some(owed) => owed.place(),
+                None => frame.parent,
+            }),
+        }
+    }
+
+    /// Makes another frame the current one, and returns the one before.
+    fn replace(&self, frame: Option<Frame>) -> Option<Frame> {
+        match self.frame.try_borrow_mut() {
+            Ok(mut current) => mem::replace(&mut *current, frame),
+            Err(_) => frame,
+        }
     }
 }
 
@@ -115,30 +133,14 @@ impl Frame {
     /// Takes note that the block's exit is owed from now on. The block is inside of `place`, if there is one: a block in
     /// a generator encloses it in truth.
     pub(crate) fn arm(&mut self, manager: &'static str, place: Option<Place>) {
-        let owed = Owed::by_block(manager);
-        if place.is_some() {
-            owed.moved(place);
-        }
-        self.owed = Some(owed);
-        self.parent = enclosing();
         self.task = current_task();
+        self.parent = with(|current| current.enclosing(self.task));
+        self.owed = Some(Owed::by_block(manager, place.or(self.parent)));
     }
 
     /// Makes a frame that is no block's belong to the block outside.
     pub(crate) fn belong_to_enclosing(&mut self) {
         self.parent = enclosing();
-    }
-
-    /// Takes note of where the block is now: its future may have moved since the last poll.
-    pub(crate) fn follow(&mut self, place: impl FnOnce() -> Option<Place>) {
-        let (parent, task) = (enclosing(), current_task());
-        // Outside of tasks, the runtime may have changed without a sign; there are few such polls.
-        if parent != self.parent || task != self.task || task == NO_TASK {
-            (self.parent, self.task) = (parent, task);
-            if let Some(owed) = &self.owed {
-                owed.moved(place().or(parent));
-            }
-        }
     }
 
     pub(crate) fn owed(&self) -> Option<&Owed> {
@@ -149,20 +151,34 @@ impl Frame {
         self.owed.take()
     }
 
-    /// Makes this the current frame until the guard is dropped, also when that is during a panic.
-    pub(crate) fn enter(&mut self) -> Entered<'_> {
+    /// Makes this the current frame until the guard is dropped, also when that is during a panic. Takes note of where the
+    /// block is now: its future may have moved since the last poll. `place` is what [`arm`](Self::arm) was given.
+    pub(crate) fn follow(&mut self, place: impl FnOnce() -> Option<Place>) -> Entered<'_> {
         let task = current_task();
-        let mut frame = Some(mem::take(self));
+        let parent = with(|current| current.enclosing(task));
+        // Outside of tasks, the runtime may have changed without a sign; there are few such polls.
+        if parent != self.parent || task != self.task || task == NO_TASK {
+            (self.parent, self.task) = (parent, task);
+            if let Some(owed) = &self.owed {
+                owed.moved(place().or(parent));
+            }
+        }
+        self.enter_in(task)
+    }
+
+    /// As [`follow`](Self::follow), where the block cannot have moved.
+    pub(crate) fn enter(&mut self) -> Entered<'_> {
+        self.enter_in(current_task())
+    }
+
+    fn enter_in(&mut self, task: Task) -> Entered<'_> {
         let outer = with(|current| {
             Some(Outer {
-                frame: current.frame.replace(frame.take()),
+                frame: current.replace(Some(mem::take(self))),
                 task: current.task.replace(task),
                 exiting: current.exiting.take(),
             })
         });
-        if let Some(frame) = frame {
-            *self = frame;
-        }
         Entered {
             frame: self,
             task,
@@ -222,7 +238,7 @@ impl Drop for Entered<'_> {
         let inner = with(|current| {
             current.task.set(task);
             current.exiting.set(exiting);
-            current.frame.replace(frame)
+            current.replace(frame)
         });
         *self.frame = inner.unwrap_or_default();
     }
@@ -230,24 +246,20 @@ impl Drop for Entered<'_> {
 
 /// A ticket of the block that encloses the running code in the same task, if there is one.
 pub(crate) fn ticket() -> Option<Ticket> {
-    let place =
-        with(|current| current.frame(|frame| Some(frame.owed.as_ref().and_then(Owed::place))))?;
+    let task = current_task();
+    let in_frame = |frame: &mut Frame| Some(frame.owed.as_ref().and_then(Owed::place));
+    let place = with(|current| current.frame(task, in_frame))?;
     // Another runtime may be driven inside of the body; the task alone does not tell.
     if !place.is_none_or(registry::is_on_this_runtime) {
         return None;
     }
-    with(|current| current.frame(|frame| Some(frame.children.get_or_insert_default().ticket())))
+    let ticket = |frame: &mut Frame| Some(frame.children.get_or_insert_default().ticket());
+    with(|current| current.frame(task, ticket))
 }
 
 /// The innermost block that encloses the running code in the same task.
 pub(crate) fn enclosing() -> Option<Place> {
-    with(|current| match current.exiting.get() {
-        Some(Exiting { place, task, .. }) if task == current_task() => place,
-        _ => current.frame(|frame| match &frame.owed {
-            Some(owed) => owed.place(),
-            None => frame.parent,
-        }),
-    })
+    with(|current| current.enclosing(current_task()))
 }
 
 /// Leaves a note in the block that encloses the running code: when its body ends, it is as if it had ended so (rule
@@ -255,7 +267,7 @@ pub(crate) fn enclosing() -> Option<Place> {
 pub(crate) fn mark(cause: Cause) {
     if cause != Cause::Completed {
         with(|current| {
-            current.frame(|frame| {
+            current.frame(current_task(), |frame| {
                 frame.children.get_or_insert_default().lock().mark = Some(cause);
                 Some(())
             })
@@ -269,7 +281,7 @@ pub(crate) fn mark(cause: Cause) {
 pub(crate) fn is_exit_given_up() -> bool {
     let given_up = with(|current| match current.exiting.get() {
         Some(exiting) => Some(exiting.cancelled && exiting.task == current_task()),
-        None => current.frame(|frame| Some(frame.detached)),
+        None => current.frame(current_task(), |frame| Some(frame.detached)),
     });
     given_up.unwrap_or(false)
 }

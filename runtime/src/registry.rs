@@ -204,13 +204,13 @@ impl Place {
 pub struct Owed(Option<Place>);
 
 impl Owed {
-    /// Enters the block that the running code has just opened.
-    pub(crate) fn by_block(manager: &'static str) -> Self {
+    /// Enters the block that the running code has just opened, inside of another one.
+    pub(crate) fn by_block(manager: &'static str, parent: Option<Place>) -> Self {
         Self::insert(Entry {
             manager,
             since: None,
             detached: false,
-            parent: frame::enclosing(),
+            parent,
             runtime: current_runtime(),
             #[cfg(feature = "tracing")]
             span: tracing::Span::current(),

@@ -296,8 +296,7 @@ where
         let Parts { manager, frame } = &mut *this.parts;
         let may_fire = Interrupt::<I>::may_fire() && !matches!(*this.interrupt, Interrupt::Never);
         let is_member = may_fire || frame.member.is_some();
-        frame.follow(|| manager.place());
-        let entered = frame.enter();
+        let entered = frame.follow(|| manager.place());
         let enclosing = entered.enclosing_node();
         let how = if is_member || enclosing.is_some() {
             drop(entered);
@@ -399,8 +398,7 @@ fn drop_body<M: Managed, F>(
         return None;
     }
     let Parts { manager, frame } = parts;
-    frame.follow(|| manager.place());
-    let _inside = frame.enter();
+    let _inside = frame.follow(|| manager.place());
     drop_polled(&**manager, body)
 }
 

@@ -3,6 +3,7 @@
 use std::panic::resume_unwind;
 
 use crate::Cause;
+use crate::frame;
 use crate::manager::{Exited, Managed, Payload, finish_exit, report_of};
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
@@ -23,7 +24,7 @@ pub(super) async fn give_up<M: Managed, T>(
             phase,
             payload: Some(payload),
         };
-        let owed = Owed::by_block(name);
+        let owed = Owed::by_block(name, frame::enclosing());
         let exit = manager.exit(resource, Cause::Panicked, None, Some(owed));
         let (exited, owed) = finish_exit(exit).await;
         let incident = match exited {
