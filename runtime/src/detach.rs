@@ -154,7 +154,10 @@ static SPAWNER: RwLock<Option<Spawner>> = RwLock::new(None);
 pub fn set_spawner(
     spawner: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static,
 ) {
-    *SPAWNER.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(spawner));
+    let mut installed = SPAWNER.write().unwrap_or_else(PoisonError::into_inner);
+    let before = installed.replace(Arc::new(spawner));
+    drop(installed);
+    drop(before);
 }
 
 /// What takes the jobs of this thread, in place of a runtime.

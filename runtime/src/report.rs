@@ -156,7 +156,10 @@ static SINK: RwLock<Option<Sink>> = RwLock::new(None);
 ///
 /// A panic of the sink is caught; the entry is then logged.
 pub fn set_sink(sink: impl Fn(&Entry) + Send + Sync + 'static) {
-    *SINK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(sink));
+    let mut installed = SINK.write().unwrap_or_else(PoisonError::into_inner);
+    let before = installed.replace(Arc::new(sink));
+    drop(installed);
+    drop(before);
 }
 
 /// Runs a future, and returns what was reported while it ran, in order, besides its output.

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
@@ -797,4 +797,38 @@ fn a_clean_up_that_needs_the_same_thread_does_not_deadlock() {
         server.await.expect("it does not panic");
     }));
     assert_eq!(log.take(), ["true true true"]);
+}
+
+/// CAN-5: a waker that `drain` lets go of may be the last of a task, and that may own anything. It was dropped under the
+/// lock that the task's own `drain` needs to be dropped.
+#[test]
+fn a_waker_of_drain_may_own_another_drain() {
+    type Drains = Pin<Box<dyn Future<Output = ()> + Send>>;
+    struct Task(Mutex<Option<Drains>>);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (ends, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (log, gate) = (Log::new(), Gate::new());
+        let [runtime, _] = runtimes();
+        let _guard = runtime.enter();
+        let mut block = open_block(&log, "open", &gate);
+        assert!(!poll_once(&mut block));
+        let mut owned: Drains = Box::pin(drain());
+        assert!(!poll_once(&mut owned));
+        let waker = Waker::from(Arc::new(Task(Mutex::new(Some(owned)))));
+        let mut drains = Box::pin(drain());
+        let mut context = Context::from_waker(&waker);
+        assert!(drains.as_mut().poll(&mut context).is_pending());
+        drop(waker);
+        assert!(!poll_once(&mut drains));
+        gate.open();
+        assert!(poll_once(&mut block));
+        assert!(poll_once(&mut drains));
+        ends.send(()).expect("somebody waits");
+    });
+    ended
+        .recv_timeout(Duration::from_secs(60))
+        .expect("it does not hang");
 }

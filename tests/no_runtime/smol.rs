@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::time::Duration;
 
 use async_with::{
@@ -285,5 +285,30 @@ fn a_block_may_be_dropped_on_any_thread() {
     assert_eq!(
         log.take()[2..],
         ["exit b: dropped", "exit a: dropped", "exited a"]
+    );
+}
+
+/// CAN-1: a spawner may run the exit at once, and install another spawner. It was called under a lock.
+#[test]
+fn a_spawner_may_do_anything() {
+    let _alone = alone();
+    let (log, gate) = (Log::new(), Gate::new());
+    gate.open();
+    let (ends, ended) = mpsc::channel();
+    let (inside, opened) = (log.clone(), gate.clone());
+    std::thread::spawn(move || {
+        set_spawner(|exit| {
+            set_spawner(|job| smol::spawn(job).detach());
+            block_on(exit);
+        });
+        let mut block = slow_block(&inside, "a", &opened);
+        assert!(block_on(poll_once(&mut block)).is_none());
+        drop(block);
+        ends.send(inside.take()).expect("somebody waits");
+    });
+    let events = ended.recv_timeout(Duration::from_secs(60));
+    assert_eq!(
+        events.expect("it does not hang"),
+        ["enter a", "body", "exit a: dropped", "exited a"]
     );
 }

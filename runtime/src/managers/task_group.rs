@@ -239,8 +239,10 @@ impl<E: 'static> Group<E> {
 
     /// Waits for the next failure, or until no task is left. A failure cancels the others.
     fn poll_failure(&self, cx: &mut Context<'_>) -> Poll<Option<Failure<E>>> {
+        // Dropped without the lock: a task may go with its last waker, and blocks with it.
+        let _before;
         let mut state = self.lock();
-        state.waker = Some(cx.waker().clone());
+        _before = state.waker.replace(cx.waker().clone());
         loop {
             let failure = match ready!(state.tasks.poll_join_next(cx)) {
                 None => return Poll::Ready(None),
