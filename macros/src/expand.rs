@@ -38,14 +38,24 @@ use crate::parse::Block;
 
 /// Expands the runtime crate's path followed by what the user wrote.
 pub(crate) fn block(input: TokenStream) -> TokenStream {
-    let mut tokens = input.into_iter();
+    let mut tokens = input.into_iter().peekable();
     let Some(TokenTree::Ident(path)) = tokens.next() else {
         return errors::as_expression(&syn::Error::new(Span::call_site(), "use `async_with!`"));
     };
+    let is_at = |token: &TokenTree| matches!(token, TokenTree::Punct(at) if at.as_char() == '@');
+    if tokens.peek().is_some_and(is_at) && is_mention(tokens.clone()) {
+        return quote_spanned!(path.span()=> ());
+    }
     match Block::parse(tokens.collect()) {
         Ok(block) => Expansion::new(&path, &block).expand(&block),
         Err(error) => errors::as_expression(&error),
     }
+}
+
+/// Whether the tokens are `@mention`: what a generator leaves of the macro whose block it expands by ours.
+fn is_mention(tokens: impl Iterator<Item = TokenTree>) -> bool {
+    let tokens: TokenStream = tokens.collect();
+    tokens.to_string().replace(' ', "") == "@mention"
 }
 
 struct Expansion {

@@ -7,18 +7,26 @@
 //!             file.sync_all().await
 //!         }
 //! Output: fn open(path: PathBuf) -> Generated<File, io::Error, ()> {
-//!             surviving(move |__yielder| async move {
+//!             let __body = move |__yielder| async move {
 //!                 let path = path;
 //!                 ended({
 //!                     let mut file = File::open(path).await?;
 //!                     let cause = __yielder.give(&mut file).await;
 //!                     file.sync_all().await
 //!                 })
-//!             })
+//!             };
+//!             unsafe { surviving(__body) }
 //!         }
 //! ```
 //!
 //! That every path yields once is checked here, on the syntax: in order, branch by branch.
+//!
+//! The `unsafe` promises that each yield is awaited in place. Nobody else can do so: only these tokens can name the
+//! yielder, no yield is left in another macro, and the blocks around one are expanded by the macro of that name which is
+//! ours. No token of the user's stands in it. Lints do not look into it, `forbid(unsafe_code)` included, because it has
+//! the span of an attribute of another crate.
+
+use std::mem;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -185,14 +193,11 @@ fn manager(
     let last = body.stmts.last().map_or(braces, Spanned::span);
     let end = span.located_at(last);
     let ended = quote_spanned!(end=> #runtime::ended(0, &__return, __tail));
-    let block: Block = if failed {
-        parse_quote_spanned! {span=>
-            { #runtime::#make(move |#yielder| ::core::future::pending::<#result>()) }
-        }
+    let suspended = if failed {
+        quote_spanned!(span=> ::core::future::pending::<#result>())
     } else {
-        parse_quote_spanned! {span=>
-        {
-            #runtime::#make(move |#yielder| async move {
+        quote_spanned! {span=>
+            async move {
                 let __return = #runtime::Ty::<#result>::new();
                 if false { return __return.value(); }
                 #(#moves)*
@@ -201,11 +206,15 @@ fn manager(
                     let __tail = #body;
                     #ended
                 }
-            })
-        }
+            }
         }
     };
-    *function.block = block;
+    *function.block = parse_quote_spanned! {span=>
+        {
+            let __body = move |#yielder| #suspended;
+            unsafe { #runtime::#make(__body) }
+        }
+    };
     function.block.brace_token = syn::token::Brace(span.located_at(braces));
     function.into_token_stream()
 }
@@ -477,8 +486,9 @@ impl<'a> Yields<'a> {
         }
     }
 
-    /// Looks into a block of ours; complains of a yield in any other macro.
-    fn inside_macro(&mut self, mac: &mut Macro) -> bool {
+    /// Looks into a block of ours; complains of a yield in any other macro. Returns what the macro becomes if it has the
+    /// yield.
+    fn inside_macro(&mut self, mac: &mut Macro) -> Option<Expr> {
         let is_block = mac
             .path
             .segments
@@ -486,7 +496,7 @@ impl<'a> Yields<'a> {
             .is_some_and(|name| name.ident == "async_with");
         let concerned = has_yield(&mac.tokens) || mentions(&mac.tokens, "return");
         if !concerned {
-            return false;
+            return None;
         }
         if !is_block {
             if let Some(place) = find_yield(&mac.tokens) {
@@ -498,15 +508,15 @@ impl<'a> Yields<'a> {
                 mac.tokens = TokenStream::new();
                 mac.path = parse_quote!(::core::unreachable);
             }
-            return false;
+            return None;
         }
         let tokens: Vec<TokenTree> = mac.tokens.clone().into_iter().collect();
         let Ok(block) = parse::Block::parse(mac.tokens.clone()) else {
             // The block says what is wrong with it.
-            return false;
+            return None;
         };
         let Ok(statements) = Block::parse_within.parse2(block.body.stream()) else {
-            return false;
+            return None;
         };
         let span = block.body.span();
         let mut body = Block {
@@ -535,7 +545,18 @@ impl<'a> Yields<'a> {
         let mut group = Group::new(Delimiter::Brace, body);
         group.set_span(span);
         mac.tokens = replace_body(&tokens, &block.body, group);
-        has_yielded
+        if !has_yielded {
+            return None;
+        }
+        // Another macro of that name might do anything with the yield. The one that is meant is mentioned all the same:
+        // its import is used.
+        let site = Span::mixed_site().located_at(mac.path.span());
+        let ours = parse_quote_spanned!(site=> #path::async_with);
+        let meant = mem::replace(&mut mac.path, ours);
+        Some(parse_quote_spanned! {site=> {
+            #meant! { @mention }
+            (#mac).0
+        }})
     }
 }
 
@@ -642,8 +663,8 @@ impl VisitMut for Yields<'_> {
                 *expr = replaced;
                 return;
             }
-            if self.inside_macro(&mut mac.mac) {
-                *expr = parse_quote_spanned!(Span::mixed_site()=> (#expr).0);
+            if let Some(replaced) = self.inside_macro(&mut mac.mac) {
+                *expr = replaced;
             }
             return;
         }
@@ -659,12 +680,9 @@ impl VisitMut for Yields<'_> {
             };
             let is_tail = number == last && mac.semi_token.is_none();
             let semi = (!is_tail).then(|| Token![;](mac.mac.span()));
-            if let Some(replaced) = self.yields(&mac.mac) {
+            let replaced = self.yields(&mac.mac);
+            if let Some(replaced) = replaced.or_else(|| self.inside_macro(&mut mac.mac)) {
                 *statement = Stmt::Expr(replaced, semi);
-            } else if self.inside_macro(&mut mac.mac) {
-                let mac = &mac.mac;
-                let expr = parse_quote_spanned!(Span::mixed_site()=> (#mac).0);
-                *statement = Stmt::Expr(expr, semi);
             }
         }
     }

@@ -4,7 +4,8 @@
 //! polled to its yield by enter, and from there to its end by exit.
 //!
 //! This is the one module with `unsafe` code: what is lent lies in the frame of the suspended body, which the type of the
-//! entered resource owns. See [`Yielded`].
+//! entered resource owns. See [`Yielded`]. That the body is suspended there, and nowhere else, is what the expansion
+//! promises to [`surviving`] and [`scoped`].
 
 #![allow(unsafe_code, missing_docs, clippy::missing_errors_doc)]
 
@@ -81,6 +82,7 @@ pub trait Lend<R>: Sized {
     fn back(cause: Cause, given: Yielding<R>) -> Self::Back;
 }
 
+/// It has no path outside of this crate, and so [`Lend`] is implemented nowhere else.
 #[doc(hidden)]
 pub struct Yielding<R>(Given<R>);
 
@@ -250,9 +252,10 @@ impl<F: ?Sized, R, E> Deref for Yielded<F, R, E> {
         match &self.given {
             Given::Owned(resource) => resource,
             // SAFETY: the pointer comes from a `&mut R` that the yield of the generator's body was given. That borrow
-            // lasts as long as the yield, which takes the pointer back when it is dropped before enter has it. Since then,
-            // it is suspended in the body: the body is pinned in a box that `self` owns, and it is polled or dropped only
-            // when `self` is given up. So the `R` is there, and nobody else uses it.
+            // lasts as long as the yield, which takes the pointer back when it is dropped before enter has it, and is not
+            // leaked: whoever made the manager has promised that. Since then, it is suspended in the body: the body is
+            // pinned in a box that `self` owns, and it is polled or dropped only when `self` is given up. So the `R` is
+            // there, and nobody else uses it.
             Given::Lent(lent) => unsafe { lent.0.as_ref() },
         }
     }
@@ -312,7 +315,14 @@ fn generator<F: ?Sized, R, E>(slot: &Arc<Slot<R, E>>, body: Pin<Box<F>>) -> Gene
 }
 
 /// Makes a manager of a body that owns what it uses.
-pub fn surviving<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> Generated<R, E, V>
+///
+/// # Safety
+///
+/// The manager uses what the yielder is given to lend for as long as the body is suspended there, and takes its word for
+/// it. So what [`give`](Yielder::give) returns must be awaited in place: in the `async` block that `body` returns, or in
+/// one that is awaited in place in it in turn. Then nothing but the manager polls or drops it after it was polled first,
+/// and nothing leaks it.
+pub unsafe fn surviving<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> Generated<R, E, V>
 where
     F: Future<Output = Result<V, E>> + Send + 'static,
 {
@@ -324,7 +334,13 @@ where
 }
 
 /// Makes a manager of a body that may borrow.
-pub fn scoped<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> ScopedGenerated<R, E, V, F>
+///
+/// # Safety
+///
+/// As for [`surviving`].
+pub unsafe fn scoped<R, E, V, F>(
+    body: impl FnOnce(Yielder<R, E>) -> F,
+) -> ScopedGenerated<R, E, V, F>
 where
     F: Future<Output = Result<V, E>>,
 {

@@ -51,11 +51,16 @@
     variant_size_differences
 )]
 #![deny(clippy::all, clippy::pedantic, clippy::nursery)]
+#![deny(
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::undocumented_unsafe_blocks
+)]
 
 pub mod attribute;
 pub mod bare;
 pub mod block;
 pub mod fragments;
+pub mod generators;
 pub mod jumps;
 pub mod managers;
 pub mod tasks;

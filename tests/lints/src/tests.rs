@@ -7,7 +7,7 @@ use tokio::sync;
 
 use crate::attribute::Service;
 use crate::managers::{Counter, Fallible, Open, Problem};
-use crate::{attribute, bare, block, fragments, jumps, tasks};
+use crate::{attribute, bare, block, fragments, generators, jumps, tasks};
 
 #[tokio::test]
 async fn blocks_have_their_values() {
@@ -144,4 +144,10 @@ fn functions_without_a_runtime_make_one() {
     assert_eq!(tasks::above(), Ok(1));
     assert_eq!(tasks::below(), Ok(1));
     assert_eq!(tasks::bare(), 2);
+}
+
+#[tokio::test]
+async fn generators_lend_what_they_say() {
+    assert_eq!(generators::enter(10).await, Ok(11 + 12 + 11 + 1 + 5));
+    assert_eq!(generators::enter(100).await, Ok(0));
 }
