@@ -17,7 +17,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use crate::frame::{self, Frame};
 use crate::manager::{InFrame, Lends, Surviving};
@@ -30,7 +30,11 @@ type Interrupt<E> = Pin<Box<dyn Future<Output = E> + Send>>;
 // --- The yield --------------------------------------------------------------------------------------------------------
 
 /// What the body of a generator and its manager share.
-struct Slot<R, E>(Mutex<State<R, E>>);
+struct Slot<R, E> {
+    /// The path of the function that the generator is written as.
+    name: &'static str,
+    state: Mutex<State<R, E>>,
+}
 
 struct State<R, E> {
     exchange: Exchange<R>,
@@ -63,7 +67,16 @@ unsafe impl<R: Sync> Sync for Lent<R> {}
 
 impl<R, E> Slot<R, E> {
     fn lock(&self) -> MutexGuard<'_, State<R, E>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the interruption that was given with the resource may fire.
+    fn may_interrupt(&self) -> bool {
+        self.lock().interrupt.is_some()
+    }
+
+    fn take_interrupt(&self) -> Option<Interrupt<E>> {
+        self.lock().interrupt.take()
     }
 }
 
@@ -213,7 +226,7 @@ where
         if let Poll::Ready(ended) = self.poll(cx) {
             return match ended {
                 Err(error) => Poll::Ready(Err(error)),
-                Ok(_) => unreachable!("the macro checks that every path yields"),
+                Ok(_) => panic!("`{}` ended without its `yield_!`", self.slot.name),
             };
         }
         let mut state = self.slot.lock();
@@ -298,12 +311,16 @@ pub struct ScopedGenerated<R, E, V, F: ?Sized> {
     exit: PhantomData<fn() -> V>,
 }
 
-fn slot<R, E>() -> Arc<Slot<R, E>> {
-    Arc::new(Slot(Mutex::new(State {
-        exchange: Exchange::Nothing,
-        interrupt: None,
-        place: None,
-    })))
+fn slot<R, E, F>(_: &impl FnOnce(Yielder<R, E>) -> F) -> Arc<Slot<R, E>> {
+    Arc::new(Slot {
+        // The closure that makes the future of the body is in the function, and the future is in the closure.
+        name: std::any::type_name::<F>().trim_end_matches("::{{closure}}"),
+        state: Mutex::new(State {
+            exchange: Exchange::Nothing,
+            interrupt: None,
+            place: None,
+        }),
+    })
 }
 
 fn generator<F: ?Sized, R, E>(slot: &Arc<Slot<R, E>>, body: Pin<Box<F>>) -> Generator<F, R, E> {
@@ -326,7 +343,7 @@ pub unsafe fn surviving<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> Ge
 where
     F: Future<Output = Result<V, E>> + Send + 'static,
 {
-    let slot = slot();
+    let slot = slot(&body);
     Generated {
         generator: Some(generator(&slot, Box::pin(body(Yielder(Arc::clone(&slot)))))),
         slot,
@@ -344,7 +361,7 @@ pub unsafe fn scoped<R, E, V, F>(
 where
     F: Future<Output = Result<V, E>>,
 {
-    let slot = slot();
+    let slot = slot(&body);
     ScopedGenerated {
         generator: Some(generator(&slot, Box::pin(body(Yielder(Arc::clone(&slot)))))),
         slot,
@@ -353,22 +370,21 @@ where
 }
 
 async fn enter<F, R, E, V>(
-    generator: &mut Option<Generator<F, R, E>>,
+    place: &mut Option<Generator<F, R, E>>,
+    slot: &Slot<R, E>,
 ) -> Result<Yielded<F, R, E>, E>
 where
     F: Future<Output = Result<V, E>> + ?Sized,
 {
-    poll_fn(|cx| {
-        let Some(entering) = generator else {
-            return Poll::Pending;
-        };
-        let given = ready!(entering.poll_enter(cx))?;
-        match generator.take() {
-            Some(generator) => Poll::Ready(Ok(Yielded { given, generator })),
-            None => Poll::Pending,
-        }
-    })
-    .await
+    // Taken for good: a body that has ended, panicked, or been dropped with an enter is not polled again.
+    let Some(mut generator) = place.take() else {
+        panic!(
+            "`{}` is entered a second time; call it again for another manager",
+            slot.name
+        );
+    };
+    let given = poll_fn(|cx| generator.poll_enter(cx)).await?;
+    Ok(Yielded { given, generator })
 }
 
 async fn interrupt<E>(interrupt: Option<Interrupt<E>>) -> E {
@@ -389,7 +405,7 @@ where
     type Exit = V;
 
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, E>> + Send {
-        enter(&mut self.generator)
+        enter(&mut self.generator, &self.slot)
     }
 
     fn exit(
@@ -401,7 +417,11 @@ where
     }
 
     fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + Send + use<R, E, V> {
-        interrupt(self.slot.lock().interrupt.take())
+        interrupt(self.slot.take_interrupt())
+    }
+
+    fn name(&self) -> &'static str {
+        self.slot.name
     }
 }
 
@@ -416,7 +436,7 @@ where
     type Exit = V;
 
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, E>> {
-        enter(&mut self.generator)
+        enter(&mut self.generator, &self.slot)
     }
 
     fn exit(self, resource: Self::Resource, cause: Cause) -> impl Future<Output = Result<V, E>> {
@@ -424,7 +444,11 @@ where
     }
 
     fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + use<R, E, V, F> {
-        interrupt(self.slot.lock().interrupt.take())
+        interrupt(self.slot.take_interrupt())
+    }
+
+    fn name(&self) -> &'static str {
+        self.slot.name
     }
 }
 
@@ -439,7 +463,7 @@ where
     }
 
     fn may_interrupt(&self) -> bool {
-        self.0.slot.lock().interrupt.is_some()
+        self.0.slot.may_interrupt()
     }
 }
 
@@ -454,7 +478,7 @@ where
     }
 
     fn may_interrupt(&self) -> bool {
-        self.0.slot.lock().interrupt.is_some()
+        self.0.slot.may_interrupt()
     }
 }
 

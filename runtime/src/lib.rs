@@ -224,7 +224,8 @@ pub mod attr {
 ///   suppress when the function mentions `Verdict`, or with the argument `suppresses`.
 /// - `yield_!` on every path once, not in a loop, closure or `async` block, is checked at compile time (rule GEN-2). It may
 ///   be in an [`async_with!`](crate::async_with!) block: the managers of that block are told how the user's block ended,
-///   as if it were their own (rule GEN-6).
+///   as if it were their own (rule GEN-6). It needs no import.
+/// - In [reports](report), the manager has the path of the function for a name.
 /// - When no parameter borrows, the manager's exit survives cancellation, and the future must be `Send`. When one does, or
 ///   is generic without `Send + 'static`, or with the argument `scoped`, it is a [`ScopedAsyncContextManager`]: when its
 ///   block is dropped, so is the function, at its yield (rule CAN-1).
@@ -234,7 +235,8 @@ pub mod attr {
 ///
 /// Above `impl AsyncContextManager for T` or `impl ScopedAsyncContextManager for T`, it infers `Resource` and `Error` from
 /// what `enter` and `exit` return, and `Exit` from what `exit` returns. What is written by hand wins. Aliases such as
-/// `io::Result<T>` and `anyhow::Result<T>` are understood. `crate = path` is for when the dependency has another name.
+/// `io::Result<T>` and `anyhow::Result<T>` are understood. `crate = path` is for when the dependency has another name; it
+/// has to be this crate that it names, because the memory safety of what is lent relies on that.
 ///
 /// The name is that of Python's `contextlib.asynccontextmanager`; a class with `__aenter__` and `__aexit__` is the other
 /// way to write a manager there.
@@ -272,6 +274,13 @@ pub mod attr {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Panics
+///
+/// A block enters a manager once. Who calls `enter` of a generated manager by hand, and a second time, gets a panic that
+/// names the function: whether the first enter succeeded, failed, panicked or was dropped, there is nothing left to be run.
+/// So it does where the body ends well without having yielded, which the check of the paths misses when a macro hides a
+/// `return Ok(..)`. (Python raises `RuntimeError("generator didn't yield")` in both places.)
 ///
 /// # Cancel safety
 ///

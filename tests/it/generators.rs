@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_with::{
@@ -638,4 +638,130 @@ async fn a_yield_that_is_dropped_at_once_lends_nothing() {
     let payload = panicked.expect_err("the interrupt panics");
     assert_eq!(payload.downcast_ref(), Some(&"interrupt"));
     assert_eq!(log.take(), ["exit: panicked"]);
+}
+
+/// What a panic says.
+fn message(panicked: Result<impl Sized, Box<dyn std::any::Any + Send>>) -> String {
+    let payload = panicked.err().expect("it panics");
+    *payload.downcast().expect("a formatted message")
+}
+
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn std::any::Any + Send>> {
+    std::panic::AssertUnwindSafe(future).catch_unwind().await
+}
+
+mod managers {
+    use super::{Boom, pend};
+    use async_with::async_context_manager;
+
+    #[async_context_manager]
+    pub(super) async fn fragile(how: &'static str) -> Result<u32, Boom> {
+        match how {
+            "fails" => return Err(Boom("set-up")),
+            "panics" => std::panic::panic_any("set-up"),
+            "is dropped" => pend(1).await,
+            _ => {}
+        }
+        yield_!(&mut 7);
+    }
+
+    #[async_context_manager]
+    pub(super) async fn fragile_by_reference(how: &str) -> Result<u32, Boom> {
+        match how {
+            "fails" => return Err(Boom("set-up")),
+            "panics" => std::panic::panic_any("set-up"),
+            "is dropped" => pend(1).await,
+            _ => {}
+        }
+        yield_!(&mut 7);
+    }
+}
+
+/// GEN-4: there is one enter in a manager. A second one says so, and which manager it is, whatever became of the first.
+#[tokio::test]
+async fn a_second_enter_says_so() {
+    macro_rules! entered_twice {
+        ($manager:expr, $name:literal) => {
+            let mut manager = $manager;
+            let mut first = Box::pin(caught(manager.enter()));
+            let mut cx = Context::from_waker(Waker::noop());
+            let polled = first
+                .as_mut()
+                .poll(&mut cx)
+                .map(|caught| caught.map(|entered| entered.map(|it| *it)));
+            drop(first);
+            assert_eq!(
+                message(caught(manager.enter()).await),
+                concat!(
+                    "`it::generators::managers::",
+                    $name,
+                    "` is entered a second time; call it again for another manager"
+                )
+            );
+            polled
+        };
+    }
+    fn is_expected(how: &str, polled: &Poll<std::thread::Result<Result<u32, Boom>>>) -> bool {
+        match how {
+            "succeeds" => matches!(polled, Poll::Ready(Ok(Ok(7)))),
+            "fails" => matches!(polled, Poll::Ready(Ok(Err(Boom("set-up"))))),
+            "panics" => matches!(polled, Poll::Ready(Err(_))),
+            _ => polled.is_pending(),
+        }
+    }
+    for how in ["succeeds", "fails", "panics", "is dropped"] {
+        let polled = {
+            use async_with::AsyncContextManager;
+            entered_twice! { managers::fragile(how), "fragile" }
+        };
+        assert!(is_expected(how, &polled), "{how}: {polled:?}");
+        let polled = {
+            use async_with::ScopedAsyncContextManager;
+            entered_twice! { managers::fragile_by_reference(how), "fragile_by_reference" }
+        };
+        assert!(is_expected(how, &polled), "{how}, scoped: {polled:?}");
+    }
+}
+
+/// GEN-2: where a macro hides a `return`, the check of the paths is not fooled for long.
+#[tokio::test]
+async fn a_body_that_ends_without_its_yield_says_so() {
+    macro_rules! leave {
+        () => {
+            return Ok(())
+        };
+    }
+    #[async_context_manager]
+    async fn hasty(leaves: bool) -> Result<u32, Boom> {
+        if leaves {
+            leave!();
+        }
+        yield_!(&mut 7);
+        Ok(())
+    }
+    async fn run(log: &Log) -> Result<(), Boom> {
+        async_with! { lent(log.clone(), "outer"), hasty(true) => {
+            log.write("body");
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert_eq!(
+        message(caught(run(&log)).await),
+        "`it::generators::a_body_that_ends_without_its_yield_says_so::{{closure}}::hasty` ended without its `yield_!`"
+    );
+    assert_eq!(log.take(), ["set up outer", "clean up outer [1]: panicked"]);
+}
+
+/// ERR-5: what stands for a generator in reports is the path of its function.
+#[tokio::test]
+async fn the_function_is_the_name() {
+    async fn run(log: &Log) -> Result<(), Boom> {
+        async_with! { lent(log.clone(), "a") => {
+            let pending: Vec<_> = pending_exits().iter().map(|exit| exit.manager).collect();
+            assert_eq!(pending, ["it::generators::lent"]);
+        }}
+        Ok(())
+    }
+    assert_eq!(run(&Log::new()).await, Ok(()));
 }
