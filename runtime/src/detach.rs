@@ -8,8 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use crate::Cause;
+use crate::executor::Runtime;
 use crate::frame::{self, Children, Frame, Ticket};
-use crate::registry::{self, Owed, Runtime};
+use crate::registry::{self, Owed};
 use crate::report::{self, Collector, Entry, Incident, Phase};
 
 pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -202,17 +203,14 @@ pub(crate) mod local {
 }
 
 /// Hands the job to a runtime. What cannot be spawned is dropped, and its sentinel reports it.
-#[cfg_attr(not(feature = "tokio"), allow(unused_variables))]
 fn spawn(runtime: &Runtime, job: Job) {
     #[cfg(feature = "testing")]
     let Some(job) = local::spawn(job) else {
         return;
     };
-    #[cfg(feature = "tokio")]
-    if let Some(runtime) = runtime {
-        runtime.spawn(job);
+    let Some(job) = runtime.spawn(job) else {
         return;
-    }
+    };
     // Called without the lock: it may run the job at once, which may detach more, or install another spawner.
     let spawner = SPAWNER
         .read()

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::Cause;
+use crate::executor::Task;
 use crate::interrupt::{Member, Node};
 use crate::registry::{self, Owed, Place};
 use crate::sync::{Mutex, MutexGuard, thread_local};
@@ -19,7 +20,7 @@ thread_local! {
     static CURRENT: Current = const {
         Current {
             frame: RefCell::new(None),
-            task: Cell::new(NO_TASK),
+            task: Cell::new(Task::UNKNOWN),
             exiting: Cell::new(None),
             before: Cell::new(None),
         }
@@ -52,21 +53,6 @@ struct Exiting {
     /// The block is interrupted from further out.
     cancelled: bool,
     task: Task,
-}
-
-/// The task that polls, as far as the runtime can tell.
-#[cfg(feature = "tokio")]
-type Task = Option<tokio::task::Id>;
-#[cfg(feature = "tokio")]
-const NO_TASK: Task = None;
-#[cfg(not(feature = "tokio"))]
-type Task = ();
-#[cfg(not(feature = "tokio"))]
-const NO_TASK: Task = ();
-
-fn current_task() -> Task {
-    #[cfg(feature = "tokio")]
-    return tokio::task::try_id();
 }
 
 /// Looks at what is current. A thread that is being torn down has nothing: whatever is dropped there is a root.
@@ -133,7 +119,7 @@ impl Frame {
     /// Takes note that the block's exit is owed from now on. The block is inside of `place`, if there is one: a block in
     /// a generator encloses it in truth.
     pub(crate) fn arm(&mut self, manager: &'static str, place: Option<Place>) {
-        self.task = current_task();
+        self.task = Task::current();
         self.parent = with(|current| current.enclosing(self.task));
         self.owed = Some(Owed::by_block(manager, place.or(self.parent)));
     }
@@ -154,10 +140,10 @@ impl Frame {
     /// Makes this the current frame until the guard is dropped, also when that is during a panic. Takes note of where the
     /// block is now: its future may have moved since the last poll. `place` is what [`arm`](Self::arm) was given.
     pub(crate) fn follow(&mut self, place: impl FnOnce() -> Option<Place>) -> Entered<'_> {
-        let task = current_task();
+        let task = Task::current();
         let parent = with(|current| current.enclosing(task));
         // Outside of tasks, the runtime may have changed without a sign; there are few such polls.
-        if parent != self.parent || task != self.task || task == NO_TASK {
+        if parent != self.parent || task != self.task || task == Task::UNKNOWN {
             (self.parent, self.task) = (parent, task);
             if let Some(owed) = &self.owed {
                 owed.moved(place().or(parent));
@@ -168,7 +154,7 @@ impl Frame {
 
     /// As [`follow`](Self::follow), where the block cannot have moved.
     pub(crate) fn enter(&mut self) -> Entered<'_> {
-        self.enter_in(current_task())
+        self.enter_in(Task::current())
     }
 
     fn enter_in(&mut self, task: Task) -> Entered<'_> {
@@ -246,7 +232,7 @@ impl Drop for Entered<'_> {
 
 /// A ticket of the block that encloses the running code in the same task, if there is one.
 pub(crate) fn ticket() -> Option<Ticket> {
-    let task = current_task();
+    let task = Task::current();
     let in_frame = |frame: &mut Frame| Some(frame.owed.as_ref().and_then(Owed::place));
     let place = with(|current| current.frame(task, in_frame))?;
     // Another runtime may be driven inside of the body; the task alone does not tell.
@@ -259,7 +245,7 @@ pub(crate) fn ticket() -> Option<Ticket> {
 
 /// The innermost block that encloses the running code in the same task.
 pub(crate) fn enclosing() -> Option<Place> {
-    with(|current| current.enclosing(current_task()))
+    with(|current| current.enclosing(Task::current()))
 }
 
 /// Leaves a note in the block that encloses the running code: when its body ends, it is as if it had ended so (rule
@@ -267,7 +253,7 @@ pub(crate) fn enclosing() -> Option<Place> {
 pub(crate) fn mark(cause: Cause) {
     if cause != Cause::Completed {
         with(|current| {
-            current.frame(current_task(), |frame| {
+            current.frame(Task::current(), |frame| {
                 frame.children.get_or_insert_default().lock().mark = Some(cause);
                 Some(())
             })
@@ -280,8 +266,8 @@ pub(crate) fn mark(cause: Cause) {
 #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
 pub(crate) fn is_exit_given_up() -> bool {
     let given_up = with(|current| match current.exiting.get() {
-        Some(exiting) => Some(exiting.cancelled && exiting.task == current_task()),
-        None => current.frame(current_task(), |frame| Some(frame.detached)),
+        Some(exiting) => Some(exiting.cancelled && exiting.task == Task::current()),
+        None => current.frame(Task::current(), |frame| Some(frame.detached)),
     });
     given_up.unwrap_or(false)
 }
@@ -310,7 +296,7 @@ pub(crate) fn exiting<T>(place: Option<Place>, cancelled: bool, run: impl FnOnce
     let exiting = Exiting {
         place,
         cancelled,
-        task: current_task(),
+        task: Task::current(),
     };
     let _restore = Restore(with(|current| current.exiting.replace(Some(exiting))));
     run()

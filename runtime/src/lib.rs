@@ -3,6 +3,7 @@
 mod adaptors;
 mod cause;
 mod detach;
+mod executor;
 // Hidden from the documentation only: rustc writes hidden items with their whole path in messages.
 #[cfg_attr(doc, doc(hidden))]
 pub mod expansion;

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
+use crate::executor::Runtime;
 use crate::frame;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, shared, thread_local};
 
@@ -25,29 +26,9 @@ shared! {
     static WAITERS: Mutex<Vec<(usize, Waker)>> = Mutex::new(Vec::new());
 }
 
-/// The runtime that an exit belongs to.
-#[cfg(feature = "tokio")]
-pub(crate) type Runtime = Option<tokio::runtime::Handle>;
-#[cfg(not(feature = "tokio"))]
-pub(crate) type Runtime = ();
-
-fn current_runtime() -> Runtime {
-    #[cfg(feature = "tokio")]
-    return tokio::runtime::Handle::try_current().ok();
-}
-
 /// The runtime of the running code, or else that of a block.
-#[cfg_attr(
-    not(feature = "tokio"),
-    allow(clippy::let_unit_value, clippy::unused_unit)
-)]
 pub(crate) fn current_runtime_or(place: Option<Place>) -> Runtime {
-    #[cfg(feature = "tokio")]
-    return current_runtime().or_else(|| runtime_of(place));
-    #[cfg(not(feature = "tokio"))]
-    {
-        let _ = place;
-    }
+    Runtime::current().or_else(|| runtime_of(place))
 }
 
 /// The span that a block was entered in.
@@ -56,17 +37,6 @@ pub(crate) fn span_of(place: Option<Place>) -> tracing::Span {
     place
         .and_then(|place| place.with(|entry| entry.span.clone()))
         .unwrap_or_else(tracing::Span::current)
-}
-
-#[cfg(feature = "tokio")]
-fn id(runtime: &Runtime) -> Option<tokio::runtime::Id> {
-    runtime.as_ref().map(tokio::runtime::Handle::id)
-}
-#[cfg(not(feature = "tokio"))]
-fn id((): &Runtime) {}
-
-fn same(one: &Runtime, other: &Runtime) -> bool {
-    id(one) == id(other)
 }
 
 struct Entry {
@@ -211,7 +181,7 @@ impl Owed {
             since: None,
             detached: false,
             parent,
-            runtime: current_runtime(),
+            runtime: Runtime::current(),
             #[cfg(feature = "tracing")]
             span: tracing::Span::current(),
         })
@@ -247,11 +217,12 @@ impl Owed {
     /// Takes note that the block is inside another one now, or on another runtime.
     pub(crate) fn moved(&self, parent: Option<Place>) {
         // Outside of a runtime, the one before is the one to clean up on.
-        let runtime = current_runtime();
+        let runtime = Runtime::current();
         self.change(|entry| {
             entry.parent = parent;
-            let before = std::mem::take(&mut entry.runtime);
-            entry.runtime = or(runtime, before);
+            if runtime.is_known() {
+                entry.runtime = runtime;
+            }
         });
     }
 
@@ -261,9 +232,9 @@ impl Owed {
         let Some(entry) = &mut shard.slot(place.slot()).entry else {
             return;
         };
-        let before = id(&entry.runtime);
+        let before = entry.runtime.id();
         change(entry);
-        let is_elsewhere = id(&entry.runtime) != before;
+        let is_elsewhere = entry.runtime.id() != before;
         drop(shard);
         if is_elsewhere {
             wake_waiting();
@@ -294,7 +265,8 @@ impl Owed {
 impl Drop for Owed {
     fn drop(&mut self) {
         let Some(place) = self.0 else { return };
-        let entry = {
+        // Dropped without the lock.
+        let _entry = {
             let mut shard = lock(place.shard());
             let slot = shard.slot(place.slot());
             let entry = slot.entry.take();
@@ -302,7 +274,6 @@ impl Drop for Owed {
             shard.give_back(place.slot());
             entry
         };
-        drop(entry);
         wake_waiting();
     }
 }
@@ -330,19 +301,9 @@ fn runtime_of(place: Option<Place>) -> Runtime {
 /// Whether a block is open on the runtime of the running code, if that is in one: another runtime may be driven inside of
 /// the block's body.
 pub(crate) fn is_on_this_runtime(place: Place) -> bool {
-    let runtime = current_runtime();
-    same(&runtime, &Runtime::default())
-        || place
-            .with(|entry| same(&entry.runtime, &runtime))
-            .unwrap_or(true)
+    let runtime = Runtime::current();
+    !runtime.is_known() || place.with(|entry| entry.runtime == runtime).unwrap_or(true)
 }
-
-#[cfg(feature = "tokio")]
-fn or(runtime: Runtime, before: Runtime) -> Runtime {
-    runtime.or(before)
-}
-#[cfg(not(feature = "tokio"))]
-fn or((): Runtime, (): Runtime) -> Runtime {}
 
 /// An exit that is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -371,7 +332,7 @@ fn look<T>(
     });
     let mut found = entries.filter_map(|(place, entry)| {
         let excepted = place.is_none_or(|place| except.contains(&place));
-        (!excepted && same(runtime, &entry.runtime)).then_some(entry)
+        (!excepted && entry.runtime == *runtime).then_some(entry)
     });
     look(&mut found)
 }
@@ -421,7 +382,7 @@ fn enclosing() -> Vec<Place> {
 /// ```
 #[must_use]
 pub fn pending_exits() -> Vec<PendingExit> {
-    owed(&current_runtime(), &[])
+    owed(&Runtime::current(), &[])
 }
 
 /// Waits until no exit of this runtime is owed any more: no detached one, and none of a block that is open, but for the
@@ -431,7 +392,11 @@ pub fn pending_exits() -> Vec<PendingExit> {
 /// losing an exit; right after `abort()` it misses no block that was entered, because a block is counted from its enter
 /// on. (A task that is being polled when it is aborted may enter its first block later: join such tasks first.) It counts per
 /// runtime: programs with several, and tests in parallel, do not wait for each other. A block that never ends makes it
-/// wait for ever: see [`drain_timeout`] and [`pending_exits`].
+/// wait for ever: [`pending_exits`] says which it is.
+#[cfg_attr(
+    feature = "tokio",
+    doc = "[`drain_timeout`] waits for so long at most."
+)]
 ///
 /// # Cancel safety
 ///
@@ -459,7 +424,7 @@ pub async fn drain() {
     }
     WAITING.fetch_add(1, Ordering::SeqCst);
     let waiting = Waiting(NEXT.fetch_add(1, Ordering::Relaxed));
-    let runtime = current_runtime();
+    let runtime = Runtime::current();
     poll_fn(|cx| {
         // First the waker, then the look: a removal in between wakes.
         waiting.set(Some(cx.waker()));
@@ -489,6 +454,6 @@ pub async fn drain() {
 pub async fn drain_timeout(duration: std::time::Duration) -> Result<(), Vec<PendingExit>> {
     match tokio::time::timeout(duration, drain()).await {
         Ok(()) => Ok(()),
-        Err(_) => Err(owed(&current_runtime(), &enclosing())),
+        Err(_) => Err(owed(&Runtime::current(), &enclosing())),
     }
 }

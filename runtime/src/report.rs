@@ -90,10 +90,14 @@ pub enum Incident {
     /// It was dropped before it finished, or could not be started: there is no runtime, or it was shut down, or the
     /// exit of a scoped manager was dropped.
     Unfinished,
-    /// It has been running for so long, and still is: see [`set_slow_exit`].
+    /// It has been running for so long, and still is.
+    #[cfg_attr(feature = "tokio", doc = "See [`set_slow_exit`].")]
     StillRunning(Duration),
-    /// It was given up after so long: see [`exit_within`](crate::exit_within) and
-    /// [`set_exit_deadline`](crate::set_exit_deadline).
+    /// It was given up after so long.
+    #[cfg_attr(
+        feature = "tokio",
+        doc = "See [`exit_within`](crate::exit_within) and [`set_exit_deadline`](crate::set_exit_deadline)."
+    )]
     TimedOut(Duration),
 }
 
