@@ -340,3 +340,13 @@ async fn rush_hour(
     crowd.ended().await;
     crowd.fates
 }
+
+#[cfg(test)]
+mod tests {
+    use async_with::testing::assert_conforms;
+
+    #[tokio::test]
+    async fn the_manager_of_tasks_conforms() {
+        assert_conforms(|| super::CutOff).await;
+    }
+}

@@ -709,3 +709,40 @@ async fn main() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_with::testing::{Conformance, assert_conforms};
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::{AN_HOUR, Database, Ignore, NotFound, at_most, begin, named, opened, written};
+
+    /// The database works in threads of its own, which may have to wait for the machine.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn the_managers_of_the_tour_conform() {
+        assert_conforms(|| named("a")).await;
+        assert_conforms(Ignore::<NotFound>::new).await;
+        assert_conforms(|| at_most(AN_HOUR)).await;
+    }
+
+    #[tokio::test]
+    async fn the_managers_of_files_and_databases_conform() {
+        let directory = tempfile::tempdir().expect("there is room for a directory");
+        let [path] = written(directory.path(), ["a"]).await.expect("a new file");
+        let files = Conformance::new(|| opened(path.clone())).patience(PATIENCE);
+        files.check().await.assert();
+        let connections = Conformance::new(|| Database).patience(PATIENCE);
+        connections.check().await.assert();
+        let options = SqlitePoolOptions::new().max_connections(2);
+        let pool = options
+            .connect("sqlite::memory:")
+            .await
+            .expect("a database in memory");
+        let transactions = Conformance::new(|| begin(pool.clone())).patience(PATIENCE);
+        transactions.check().await.assert();
+    }
+}

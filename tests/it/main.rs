@@ -16,6 +16,7 @@
 mod adaptors;
 mod attribute;
 mod cancellation;
+mod conformance;
 mod cost;
 mod errors;
 mod examples;

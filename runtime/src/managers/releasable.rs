@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::manager::{Exited, Managed, Surviving, exit_alone};
+use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 
 /// Lets the body give the resource up before the block ends: release it, or take it out. After that, nothing is owed.
@@ -57,7 +58,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 #[must_use = "a manager does nothing unless it is entered"]
 pub fn releasable<M: AsyncContextManager>(manager: M) -> Releasable<M> {
     Releasable {
-        manager: Some(manager),
+        manager: Slot::new(manager),
         is_released: Arc::default(),
     }
 }
@@ -65,7 +66,7 @@ pub fn releasable<M: AsyncContextManager>(manager: M) -> Releasable<M> {
 /// The manager of [`releasable`].
 pub struct Releasable<M> {
     /// With the resource, once it is entered.
-    manager: Option<M>,
+    manager: Slot<M>,
     is_released: Arc<AtomicBool>,
 }
 
@@ -146,9 +147,7 @@ impl<M: AsyncContextManager> AsyncContextManager for Releasable<M> {
     type Exit = M::Exit;
 
     async fn enter(&mut self) -> Result<Held<M>, M::Error> {
-        let Some(mut manager) = self.manager.take() else {
-            unreachable!("a manager is entered once")
-        };
+        let mut manager = self.manager.take();
         let resource = manager.enter().await?;
         Ok(Held {
             entered: Some((manager, resource)),

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 
 use crate::report::{Entry, Incident, Phase, report};
+use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause, ScopedAsyncContextManager};
 
 /// A connection that can begin and end a transaction: what [`transaction`] needs to know of a database.
@@ -22,8 +23,8 @@ pub trait TransactionControl: Send {
     /// Rolls the open transaction back.
     fn rollback(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Takes note that a transaction may still be open, because one of the other steps was dropped before its end, or
-    /// the block of a borrowed connection was dropped. By default nothing is done.
+    /// Takes note that a transaction may still be open, because one of the other steps was dropped before its end or
+    /// panicked, or the block of a borrowed connection was dropped. By default nothing is done.
     ///
     /// It cannot wait for the database: mark the connection, so that it is rolled back before its next use, or closed.
     fn abandon(&mut self) {}
@@ -100,28 +101,22 @@ pub trait TransactionControl: Send {
 /// A step that is dropped half-way, as during enter, is followed by [`abandon`](TransactionControl::abandon).
 #[must_use = "a manager does nothing unless it is entered"]
 pub fn transaction<C>(connection: C) -> Transaction<C> {
-    Transaction(Some(connection))
+    Transaction(Slot::new(connection))
 }
 
 /// The manager of [`transaction`].
-pub struct Transaction<C>(Option<C>);
-
-impl<C> Transaction<C> {
-    fn take(&mut self) -> C {
-        match self.0.take() {
-            Some(connection) => connection,
-            None => unreachable!("a manager is entered once"),
-        }
-    }
-}
+pub struct Transaction<C>(Slot<C>);
 
 /// An open transaction: the resource of [`transaction`]. It dereferences to the connection.
-pub struct OpenTransaction<P> {
+///
+/// Dropped before it has ended, it [abandons](TransactionControl::abandon) the connection.
+pub struct OpenTransaction<P: DerefMut<Target: TransactionControl>> {
     connection: P,
     rollback_only: bool,
+    ended: bool,
 }
 
-impl<P> OpenTransaction<P> {
+impl<P: DerefMut<Target: TransactionControl>> OpenTransaction<P> {
     /// Rolls the transaction back at the end, even when the body completes. There is no way back.
     pub fn set_rollback_only(&mut self) {
         self.rollback_only = true;
@@ -132,67 +127,26 @@ impl<P> OpenTransaction<P> {
     pub fn is_rollback_only(&self) -> bool {
         self.rollback_only
     }
-}
 
-impl<P: Deref> Deref for OpenTransaction<P> {
-    type Target = P::Target;
-
-    fn deref(&self) -> &P::Target {
-        &self.connection
-    }
-}
-
-impl<P: DerefMut> DerefMut for OpenTransaction<P> {
-    fn deref_mut(&mut self) -> &mut P::Target {
-        &mut self.connection
-    }
-}
-
-/// Abandons the connection when a step is dropped half-way.
-struct Step<'a, C: TransactionControl> {
-    connection: &'a mut C,
-    ended: bool,
-}
-
-impl<'a, C: TransactionControl> Step<'a, C> {
-    fn new(connection: &'a mut C) -> Self {
-        Self {
-            connection,
-            ended: false,
-        }
-    }
-}
-
-impl<C: TransactionControl> Drop for Step<'_, C> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.connection.abandon();
-        }
-    }
-}
-
-impl<P: DerefMut<Target: TransactionControl + Sized>> OpenTransaction<P> {
-    async fn begin(mut connection: P) -> Result<Self, <P::Target as TransactionControl>::Error> {
-        let mut step = Step::new(&mut *connection);
-        let begun = step.connection.begin().await;
-        step.ended = true;
-        drop(step);
-        begun?;
-        Ok(Self {
+    async fn begin(connection: P) -> Result<Self, <P::Target as TransactionControl>::Error> {
+        let mut transaction = Self {
             connection,
             rollback_only: false,
-        })
+            ended: false,
+        };
+        let begun = transaction.connection.begin().await;
+        transaction.ended = begun.is_err();
+        begun.map(|()| transaction)
     }
 
     async fn end<M>(
         mut self,
         cause: Cause,
     ) -> Result<(), <P::Target as TransactionControl>::Error> {
-        let mut step = Step::new(&mut *self.connection);
         let ended = if cause.is_completed() && !self.rollback_only {
-            let committed = step.connection.commit().await;
+            let committed = self.connection.commit().await;
             if committed.is_err()
-                && let Err(error) = step.connection.rollback().await
+                && let Err(error) = self.connection.rollback().await
             {
                 report(Entry {
                     manager: type_name::<M>(),
@@ -203,10 +157,32 @@ impl<P: DerefMut<Target: TransactionControl + Sized>> OpenTransaction<P> {
             }
             committed
         } else {
-            step.connection.rollback().await
+            self.connection.rollback().await
         };
-        step.ended = true;
+        self.ended = true;
         ended
+    }
+}
+
+impl<P: DerefMut<Target: TransactionControl>> Deref for OpenTransaction<P> {
+    type Target = P::Target;
+
+    fn deref(&self) -> &P::Target {
+        &self.connection
+    }
+}
+
+impl<P: DerefMut<Target: TransactionControl>> DerefMut for OpenTransaction<P> {
+    fn deref_mut(&mut self) -> &mut P::Target {
+        &mut self.connection
+    }
+}
+
+impl<P: DerefMut<Target: TransactionControl>> Drop for OpenTransaction<P> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.abandon();
+        }
     }
 }
 
@@ -217,7 +193,7 @@ impl<C: TransactionControl + 'static> AsyncContextManager for Transaction<C> {
     type Exit = ();
 
     async fn enter(&mut self) -> Result<Self::Resource, C::Error> {
-        OpenTransaction::begin(Box::new(self.take())).await
+        OpenTransaction::begin(Box::new(self.0.take())).await
     }
 
     async fn exit(self, transaction: Self::Resource, cause: Cause) -> Result<(), C::Error> {
@@ -231,14 +207,10 @@ impl<'a, C: TransactionControl> ScopedAsyncContextManager for Transaction<&'a mu
     type Exit = ();
 
     async fn enter(&mut self) -> Result<Self::Resource, C::Error> {
-        OpenTransaction::begin(self.take()).await
+        OpenTransaction::begin(self.0.take()).await
     }
 
     async fn exit(self, transaction: Self::Resource, cause: Cause) -> Result<(), C::Error> {
         transaction.end::<Self>(cause).await
-    }
-
-    fn abandon(self, transaction: Self::Resource) {
-        transaction.connection.abandon();
     }
 }

@@ -183,16 +183,14 @@ impl<'a, S: Managed> Conformance<'a, S> {
     ///
     /// When it is dropped, the check that runs is given up, and with it what its managers had open.
     pub async fn check(mut self) -> Report {
+        let manager = (self.make)().name();
         self.open_at_first = self.open_count.as_ref().map_or(0, |count| count());
         let mut checks = Vec::new();
         for (name, check) in checks::all::<S>() {
             let finding = Subject::new(&mut self).run(check).await;
             checks.push((name, finding));
         }
-        Report {
-            manager: S::type_name(),
-            checks,
-        }
+        Report { manager, checks }
     }
 }
 
