@@ -16,11 +16,9 @@ use async_with::testing::{
 };
 use async_with::{
     AsyncContextManager, Cause, PendingExit, Raised, ScopedAsyncContextManager, Verdict,
-    async_with, cancellable, detach, exit_within, move_on_after, move_on_when_cancelled,
-    pending_exits, report, timeout,
+    async_with, detach, pending_exits, report,
 };
 use async_with_tests::{Boom, Log};
-use tokio_util::sync::CancellationToken;
 
 // --- Managers with one flaw each ------------------------------------------------------------------------------------
 
@@ -512,17 +510,11 @@ async fn managers_without_a_flaw_pass() {
     );
 }
 
-/// What this project has for managers conforms: those that interrupt, those that wrap, those of the tests.
+/// The managers that tests are written with conform; those that programs are written with are checked one by one, in
+/// `conformance.rs`.
 #[tokio::test]
-async fn the_managers_of_this_project_pass() {
-    const LONG: Duration = Duration::from_secs(3600);
+async fn the_managers_of_tests_pass() {
     let (log, events) = (Log::new(), EventLog::new());
-    let token = CancellationToken::new();
-    assert_conforms(|| timeout(LONG)).await;
-    assert_conforms(|| move_on_after(LONG)).await;
-    assert_conforms(|| cancellable(token.clone())).await;
-    assert_conforms(|| move_on_when_cancelled(token.clone())).await;
-    assert_conforms(|| exit_within(LONG, log.manager("a").pending(2))).await;
     assert_conforms(|| log.fallible("a").pending(2)).await;
     assert_conforms(|| events.manager("a").pending(2)).await;
     let scoped = [
@@ -530,9 +522,6 @@ async fn the_managers_of_this_project_pass() {
             .check()
             .await,
         Conformance::scoped(|| log.scoped("a").local())
-            .check()
-            .await,
-        Conformance::scoped(|| exit_within(LONG, log.scoped("a").pending(1)))
             .check()
             .await,
         Conformance::scoped(|| events.scoped("a").pending(2))
