@@ -137,6 +137,9 @@ pub trait Managed: Sized {
     fn may_interrupt(&self) -> bool {
         true
     }
+
+    /// While the blocks inside end after an interruption: what is further out in a stack may interrupt in its place.
+    fn poll_interrupts(&self, _: &mut Context<'_>) {}
 }
 
 /// The name of a manager, which is kept with what it owes, so that blocks need no room for it.

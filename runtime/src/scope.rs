@@ -325,6 +325,7 @@ where
                         cx.waker().wake_by_ref();
                     }
                     if !member.is_alone() && !matches!(unseen, Unseen::GivenUp) {
+                        manager.poll_interrupts(cx);
                         return Poll::Pending;
                     }
                     match this.fired.take() {

@@ -111,6 +111,35 @@ struct Interrupts<E> {
     fired: Option<(usize, Option<E>)>,
 }
 
+impl<E: 'static> Interrupts<E> {
+    /// Polls those of entries further out. Of those that fire, the outermost counts.
+    fn poll_further_out(
+        &mut self,
+        than: usize,
+        name: impl Fn(usize) -> &'static str,
+        cause: Cause,
+        cx: &mut Context<'_>,
+    ) -> Option<(usize, Option<E>)> {
+        self.running.retain(|(of, _)| *of < than);
+        for (of, interrupt) in &mut self.running {
+            match catch_unwind(AssertUnwindSafe(|| interrupt.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(error)) => {
+                    let fired = *of;
+                    self.running.retain(|(of, _)| *of < fired);
+                    return Some((fired, error));
+                }
+                Err(payload) => {
+                    // What runs goes on; nothing is interrupted.
+                    report_of(name(*of), Phase::Interrupt, cause, Incident::panic(payload));
+                    *interrupt = Box::pin(std::future::pending());
+                }
+            }
+        }
+        None
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -750,6 +779,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
             interrupted: cause == Cause::Cancelled || fired.is_some(),
             fired,
             error: error.flatten(),
+            own: None,
+            begun: false,
             raised: None,
             panicked: None,
             suppressed: Verdict::Propagate,
@@ -1015,8 +1046,11 @@ struct Unwind<E> {
     /// The body was interrupted, and the exits so far are told of that: by this entry, or from outside of the stack.
     interrupted: bool,
     fired: Option<usize>,
-    /// The error of an entry that interrupted while an exit ran.
+    /// The error of the entry that interrupted the body, until it is its turn.
     error: Option<E>,
+    /// It is the turn of the entry that interrupted the body: its error, which is raised unless its exit suppresses it.
+    own: Option<Own<E>>,
+    begun: bool,
     /// What takes the place of what left the body.
     raised: Option<E>,
     panicked: Option<Payload>,
@@ -1029,6 +1063,9 @@ struct Unwind<E> {
     settled: Option<(usize, Cause)>,
     running: Option<Running<E>>,
 }
+
+/// The error of an interruption, if it is one that can be raised.
+struct Own<E>(Option<E>);
 
 struct Running<E> {
     at: usize,
@@ -1051,10 +1088,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                     Ok(Poll::Ready(result)) => Ok(result),
                     Err(payload) => Err(payload),
                 };
-                if left.is_cancelled() {
-                    // Whoever is further out interrupts in place of an entry.
-                    (self.interrupted, self.fired) = (true, None);
-                }
+                self.interrupt_outside(left);
                 let Running {
                     at,
                     name,
@@ -1065,17 +1099,23 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 match result {
                     Ok(Ok(verdict)) => self.returned(at, verdict, left),
                     Ok(Err(error)) => self.failed(name, told, error),
-                    Err(payload) => self.panicked((at, name), Phase::Exit, told, payload, left),
+                    Err(payload) => self.panicked(name, Phase::Exit, told, payload, left),
                 }
-                self.interrupt_outer(at, name, told, left);
-                self.interruption_goes_on(at, left);
+                self.conclude(at, name, told, left);
                 if let Err(payload) = late {
-                    self.panicked((at, name), Phase::Exit, told, payload, left);
+                    self.panicked(name, Phase::Exit, told, payload, left);
                 }
             }
             let Some((at, mut entry)) = self.pop() else {
+                // Its entry was moved to another stack.
+                if let Some(at) = self.fired {
+                    self.take_turn(at);
+                    self.interrupt_outside(left);
+                    self.conclude(at, type_name::<E>(), self.cause, left);
+                }
                 return Poll::Ready(());
             };
+            self.take_turn(at);
             let name = entry.name();
             if self.inspected != Some(at) {
                 self.inspect(at, &mut *entry, left);
@@ -1093,9 +1133,53 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                         exit,
                     });
                 }
-                Err(payload) => self.panicked((at, name), Phase::Exit, told, payload, left),
+                Err(payload) => {
+                    self.interrupt_outside(left);
+                    self.panicked(name, Phase::Exit, told, payload, left);
+                    self.conclude(at, name, told, left);
+                }
             }
         }
+    }
+
+    /// When the body has ended, before anything is waited for.
+    fn begin(&mut self, left: &mut dyn Left) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        // The error of an entry is with this stack.
+        drop(left.take_interrupt());
+        self.interrupt_outside(left);
+        let innermost = self.innermost();
+        if self.fired.is_some_and(|fired| fired >= innermost)
+            && lock(&self.shared.late).entries.is_empty()
+        {
+            self.take_turn(self.fired.unwrap_or_default());
+        }
+        self.inspect_innermost(left);
+    }
+
+    fn innermost(&self) -> usize {
+        self.entries.len().saturating_sub(1)
+    }
+
+    fn take_turn(&mut self, at: usize) {
+        if self.fired == Some(at) && self.cause == Cause::Cancelled && self.own.is_none() {
+            self.own = Some(Own(self.error.take()));
+        }
+    }
+
+    /// Whoever is further out interrupts in place of an entry.
+    fn interrupt_outside(&mut self, left: &dyn Left) {
+        if left.is_cancelled() {
+            (self.interrupted, self.fired, self.error) = (true, None, None);
+        }
+    }
+
+    /// After an exit.
+    fn conclude(&mut self, at: usize, name: &'static str, told: Cause, left: &mut dyn Left) {
+        self.interrupt_outer(at, name, told, left);
+        self.interruption_goes_on(at);
     }
 
     fn inspect(&mut self, at: usize, entry: &mut dyn Entry<E>, left: &mut dyn Left) {
@@ -1106,14 +1190,12 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 None => left.raised(&mut |raised| entry.inspect(raised)),
             };
             if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
-                let of = (at, entry.name());
-                self.panicked(of, Phase::Inspect, self.cause, payload, left);
+                self.panicked(entry.name(), Phase::Inspect, self.cause, payload, left);
             }
         }
     }
 
-    /// Shows the failure to the innermost manager before its block waits for what was detached in it, as a block of its
-    /// own does.
+    /// As a block of its own shows the failure to its manager.
     fn inspect_innermost(&mut self, left: &mut dyn Left) {
         if self.inspected.is_none()
             && let Some(mut entry) = self.entries.pop()
@@ -1150,17 +1232,18 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             | (_, Cause::Completed | Cause::Dropped)
             | (Verdict::Suppress, Cause::Panicked) => false,
             (_, Cause::Failed(_)) | (Verdict::SuppressPanic, Cause::Panicked) => true,
-            (_, Cause::Cancelled) => self.fired == Some(at),
+            (_, Cause::Cancelled) => self.own.is_some(),
         };
         if !suppresses {
             return;
         }
-        let own = self.raised.take().is_some() || self.panicked.is_some();
+        self.own = None;
+        let is_held = self.raised.take().is_some() || self.panicked.is_some();
         if let Some(payload) = self.panicked.take() {
             drop(Incident::panic(payload));
         }
         if self.is_interrupted_outside(at) {
-            if !own {
+            if !is_held {
                 left.suppressed();
             }
             self.cause = Cause::Cancelled;
@@ -1186,25 +1269,9 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             return;
         }
         let outermost = self.fired.map_or(at, |fired| fired.min(at));
-        let mut interrupts = lock(&self.shared.interrupts);
-        interrupts.running.retain(|(of, _)| *of < outermost);
-        let mut fired = None;
-        for (of, interrupt) in &mut interrupts.running {
-            match catch_unwind(AssertUnwindSafe(|| interrupt.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => continue,
-                Ok(Poll::Ready(error)) => fired = Some((*of, error)),
-                Err(payload) => {
-                    // The exit that runs goes on; nothing is interrupted.
-                    let name = self.entries.get(*of).map_or("", |entry| entry.name());
-                    report_of(name, Phase::Interrupt, self.cause, Incident::panic(payload));
-                    *interrupt = Box::pin(std::future::pending());
-                    continue;
-                }
-            }
-            break;
-        }
+        let name = |of: usize| self.entries.get(of).map_or("", |entry| entry.name());
+        let fired = lock(&self.shared.interrupts).poll_further_out(outermost, name, self.cause, cx);
         if let Some((of, error)) = fired {
-            interrupts.running.retain(|(other, _)| *other < of);
             (self.interrupted, self.fired, self.error) = (true, Some(of), error);
         }
     }
@@ -1219,10 +1286,17 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 Some(error) => report_of(name, Phase::Body, told, Incident::error(&error)),
                 None => left.lost(name, told),
             },
+            Cause::Cancelled => self.report_own(name, told),
             Cause::Completed => {}
             _ => return,
         }
         self.cause = Cause::Cancelled;
+    }
+
+    fn report_own(&mut self, name: &'static str, told: Cause) {
+        if let Some(Own(Some(error))) = self.own.take() {
+            report_of(name, Phase::Interrupt, told, Incident::error(&error));
+        }
     }
 
     fn failed(&mut self, name: &'static str, told: Cause, error: E) {
@@ -1237,7 +1311,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
     /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
     fn panicked(
         &mut self,
-        (at, name): (usize, &'static str),
+        name: &'static str,
         phase: Phase,
         told: Cause,
         payload: Payload,
@@ -1247,16 +1321,9 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             report_of(name, phase, told, Incident::panic(payload));
             return;
         }
+        self.report_own(name, told);
         match self.raised.take() {
             Some(error) => report_of(name, Phase::Body, told, Incident::error(&error)),
-            // An interruption from further out is still to come.
-            None if self.is_interrupted_outside(at) => {}
-            None if self.interrupted && self.cause == Cause::Cancelled && self.error.is_some() => {
-                if let Some(error) = self.error.take() {
-                    report_of(name, Phase::Interrupt, told, Incident::error(&error));
-                }
-                left.suppressed();
-            }
             None => left.lost(name, told),
         }
         self.panicked = Some(payload);
@@ -1264,15 +1331,13 @@ impl<E: Debug + Send + 'static> Unwind<E> {
     }
 
     /// The entries outside of the one that interrupted the body are told of its error, unless a panic took its place.
-    fn interruption_goes_on(&mut self, at: usize, left: &mut dyn Left) {
+    fn interruption_goes_on(&mut self, at: usize) {
         if !self.interrupted || self.fired != Some(at) {
             return;
         }
-        self.interrupted = false;
-        let error = left.take_interrupt();
+        (self.interrupted, self.fired, self.error) = (false, None, None);
         if self.cause == Cause::Cancelled {
-            let error = error.and_then(|error| error.downcast::<StackError<E>>().ok());
-            self.raised = self.error.take().or(error.and_then(|error| error.0));
+            self.raised = self.own.take().and_then(|own| own.0);
             self.cause = Cause::Failed(ErrorType::of::<E>());
         }
     }
@@ -1315,12 +1380,15 @@ struct StackExit<E: Debug + Send + 'static> {
 
 impl<E: Debug + Send + 'static> StackExit<E> {
     fn poll_with(&mut self, cx: &mut Context<'_>, left: &mut dyn Left) -> Poll<Exited<Verdict, E>> {
-        if let (Some(wait), Some(unwind)) = (&mut self.wait, &mut self.unwind) {
-            unwind.inspect_innermost(left);
-            ready!(wait.as_mut().poll(cx));
-            self.wait = None;
-        }
         if let Some(unwind) = &mut self.unwind {
+            unwind.begin(left);
+            if let Some(wait) = &mut self.wait {
+                if wait.as_mut().poll(cx).is_pending() {
+                    unwind.poll_interrupts(unwind.innermost(), cx);
+                    return Poll::Pending;
+                }
+                self.wait = None;
+            }
             ready!(unwind.poll(cx, left));
         }
         let Some(unwind) = self.unwind.take() else {
@@ -1562,6 +1630,16 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         StackInterrupt {
             shared: Arc::clone(&self.0.shared),
             in_block: true,
+        }
+    }
+
+    fn poll_interrupts(&self, cx: &mut Context<'_>) {
+        let mut interrupts = lock(&self.0.shared.interrupts);
+        if let Some((at, _)) = interrupts.fired {
+            let name = |_| Self::type_name();
+            if let Some(fired) = interrupts.poll_further_out(at, name, Cause::Cancelled, cx) {
+                interrupts.fired = Some(fired);
+            }
         }
     }
 

@@ -1,8 +1,13 @@
 //! What random programs have shown to be wrong, as small as it gets.
 
-use async_with::{drain, prelude::*};
-use async_with_tests::{Boom, Log};
+use std::future::pending;
+use std::time::Duration;
+
+use async_with::report::{Entry, Phase, collect};
+use async_with::{Elapsed, drain, prelude::*, timeout};
+use async_with_tests::{Boom, Gate, Log};
 use futures::FutureExt;
+use tokio::time::sleep;
 
 /// ATT-2: the forms inside of an attributed function are on in the bodies of `async_with!` too. rustc did not know the
 /// attribute `with` there.
@@ -153,4 +158,153 @@ async fn attributed_functions_in_each_other() {
         "exit a: completed",
     ];
     assert_eq!(log.take(), expected);
+}
+
+/// Opens the gate when the deadlines of the test have passed.
+fn opened_late() -> Gate {
+    let gate = Gate::new();
+    let opens = gate.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(5)).await;
+        opens.open();
+    });
+    gate
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// STK-1, CAN-6: two entries of a stack that interrupt, the inner one first, while a block inside of the body exits. The
+/// outer one was not heard until the exits of the stack ran.
+#[tokio::test(start_paused = true)]
+async fn an_outer_deadline_of_a_stack_that_passes_after_an_inner_one() {
+    async fn nested(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with::async_with! {
+            timeout(2 * SECOND), log.manager("a"), timeout(SECOND),
+            log.manager("b").exit_waits_for(gate) => {}
+        }
+        Ok(())
+    }
+    async fn stacked(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(timeout(2 * SECOND)).await?;
+            stack.enter_infallible(log.manager("a")).await;
+            stack.enter(timeout(SECOND)).await?;
+            async_with::async_with! { log.manager("b").exit_waits_for(gate) => {} }
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert!(nested(&log, &opened_late()).await.is_err());
+    let events = log.take();
+    assert_eq!(events.last().map(String::as_str), Some("exit a: cancelled"));
+    assert!(stacked(&log, &opened_late()).await.is_err());
+    assert_eq!(log.take(), events);
+}
+
+/// STK-1, CAN-6: a deadline outside of a stack passes while the entry exits that interrupted the body. Its error was
+/// reported as `MovedOn`; that of an entry, in place of which one further out interrupts, was not reported.
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_interrupted_is_interrupted_itself() {
+    #[async_context_manager]
+    async fn deadline(gate: Gate) -> Result<(), anyhow::Error> {
+        let passed = async {
+            sleep(SECOND).await;
+            anyhow::anyhow!("late")
+        };
+        yield_!((), interrupt = passed);
+        gate.opened().await;
+        Ok(())
+    }
+    async fn nested(gate: Gate) -> Result<(), anyhow::Error> {
+        async_with::async_with! { timeout(2 * SECOND), deadline(gate) => { pending::<()>().await; } }
+        Ok(())
+    }
+    async fn around(gate: Gate) -> Result<(), anyhow::Error> {
+        async_with::async_with! { timeout(2 * SECOND), AsyncExitStack::new() as stack => {
+            stack.enter(deadline(gate)).await?;
+            pending::<()>().await;
+        }}
+        Ok(())
+    }
+    async fn stacked(gate: Gate) -> Result<(), anyhow::Error> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(timeout(2 * SECOND)).await?;
+            stack.enter(deadline(gate)).await?;
+            pending::<()>().await;
+        }}
+        Ok(())
+    }
+    fn check((result, reported): (Result<(), anyhow::Error>, Vec<Entry>)) {
+        assert!(result.is_err_and(|error| error.is::<Elapsed>()));
+        let [entry] = &reported[..] else {
+            panic!("{reported:?}")
+        };
+        assert_eq!(entry.phase, Phase::Interrupt);
+        // A backtrace may follow.
+        assert!(entry.incident.to_string().starts_with("failed: late"));
+    }
+    check(collect(nested(opened_late())).await);
+    check(collect(around(opened_late())).await);
+    check(collect(stacked(opened_late())).await);
+}
+
+/// STK-1, CAN-4, CAN-6: the deadline of an entry passes while the stack waits for what was detached in its body. It was
+/// not heard before the first exit.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_of_a_stack_that_waits() {
+    async fn lose(log: &Log, gate: &Gate) {
+        let lost = async {
+            async_with::async_with! { log.manager("lost").exit_waits_for(gate) => {
+                pending::<()>().await;
+            }}
+        };
+        assert!(lost.now_or_never().is_none());
+    }
+    async fn nested(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with::async_with! { timeout(SECOND), log.manager("a"), log.manager("b") => {
+            lose(log, gate).await;
+        }}
+        Ok(())
+    }
+    async fn stacked(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(timeout(SECOND)).await?;
+            stack.enter_infallible(log.manager("a")).await;
+            stack.enter_infallible(log.manager("b")).await;
+            lose(log, gate).await;
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert!(nested(&log, &opened_late()).await.is_err());
+    let events = log.take();
+    assert_eq!(events.last().map(String::as_str), Some("exit a: cancelled"));
+    assert!(stacked(&log, &opened_late()).await.is_err());
+    assert_eq!(log.take(), events);
+}
+
+/// STK-4, CAN-6: the body goes on for a while after an entry has interrupted it, and moves that entry to another stack. The
+/// block raises its error; it panicked, because it looked for the error among its entries.
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_interrupted_is_moved_out() {
+    async fn stacked(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(timeout(SECOND)).await?;
+            let inside = async {
+                async_with::async_with! { log.manager("a").exit_waits_for(gate) => {} }
+            };
+            tokio::select! {
+                () = inside => {}
+                () = sleep(2 * SECOND) => {}
+            }
+            stack.pop_all().close().await?;
+            log.write("closed");
+            pending::<()>().await;
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert!(stacked(&log, &opened_late()).await.is_err());
+    let events = ["enter a", "exit a: completed", "closed", "exited a"];
+    assert_eq!(log.take(), events);
 }
