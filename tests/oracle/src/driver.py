@@ -55,6 +55,7 @@ class Run:
 
 class Block:
     suppressed = False
+    is_moved = False  # What was in its stack is not in it any more.
 
 
 class Manager:
@@ -101,7 +102,7 @@ class Manager:
         self.entered()
 
     async def __aexit__(self, kind, error, _):
-        self.run.open.pop()
+        self.run.open.remove(self)
         if kind is Boom and error is not self.told:
             self.run.log(f"inspect {self.number}: {error}")
         return await self.pushed(kind, error, _)
@@ -144,7 +145,7 @@ class Manager:
         if (self.verdict == "Suppress" and may_end) or (
             self.verdict == "SuppressPanic" and (may_end or kind is Panic)
         ):
-            self.block.suppressed = True
+            self.block.suppressed = not self.block.is_moved
             return True
         if interrupted:
             raise Boom(f"interrupt {self.number}")
@@ -162,14 +163,14 @@ async def generator(plan):
             try:
                 yield
             except BaseException as error:
-                plan.run.open.pop()
+                plan.run.open.remove(plan)
                 ended, interrupted = error, plan.interrupted(type(error))
                 if plan.inside:
                     plan.inside.told = error
                 await plan.clean_up(type(error))
                 raise
             else:
-                plan.run.open.pop()
+                plan.run.open.remove(plan)
                 plan.interrupted(None)
                 await plan.clean_up(None)
     except BaseException as error:

@@ -1,8 +1,10 @@
 //! Makes programs from a seed, and shrinks them.
 
+use std::mem::take;
+
 use async_with::Verdict;
 
-use crate::program::{Act, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
+use crate::program::{Act, Call, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
 
 /// The program of a seed: always the same one.
 #[must_use]
@@ -13,6 +15,7 @@ pub fn program(seed: u64) -> Program {
         budget: 0,
         interrupts: false,
         targets: Vec::new(),
+        stacks: Vec::new(),
     };
     generator.interrupts = generator.random.one_in(2);
     generator.budget = 4 + generator.random.below(14);
@@ -63,6 +66,8 @@ struct Generator {
     interrupts: bool,
     /// The enclosing loops and labeled blocks, and whether each is a loop.
     targets: Vec<(Id, bool)>,
+    /// The enclosing stacks.
+    stacks: Vec<Id>,
 }
 
 const DEPTH: u32 = 5;
@@ -85,6 +90,11 @@ impl Generator {
     }
 
     fn stmt(&mut self, depth: u32) -> Stmt {
+        if let Some(&stack) = self.stacks.last()
+            && self.random.one_in(6)
+        {
+            return self.moved(stack, depth);
+        }
         let choice = self.random.below(if depth < DEPTH { 20 } else { 8 });
         match choice {
             0..2 => Stmt::Log(self.id()),
@@ -107,32 +117,35 @@ impl Generator {
                 for item in &mut items {
                     item.verdict = None;
                 }
-                let targets = std::mem::take(&mut self.targets);
+                let outside = (take(&mut self.targets), take(&mut self.stacks));
                 let body = self.stmts(depth + 1);
-                self.targets = targets;
+                (self.targets, self.stacks) = outside;
                 let limited = self.random.one_in(2);
-                Stmt::Call {
+                Stmt::Call(Call {
                     limit: limited.then(|| 1 + self.random.small(4)),
                     id,
                     items,
                     body,
-                }
+                })
             }
             _ => {
                 let id = self.id();
                 let count = 1 + self.random.below(3);
                 let mut items = self.managers(count);
-                // A stack is a block itself: opened while an interruption is under way, it enters nothing, where nested
-                // blocks have entered the first of them.
-                let stacked = !self.interrupts && self.random.one_in(3);
+                let stacked = self.random.one_in(3);
                 if stacked {
                     items = items.into_iter().map(|item| self.entry(item)).collect();
+                    self.stacks.push(id);
+                }
+                let body = self.stmts(depth + 1);
+                if stacked {
+                    self.stacks.pop();
                 }
                 Stmt::With(With {
                     id,
                     items,
                     stacked,
-                    body: self.stmts(depth + 1),
+                    body,
                     tail: self.random.one_of(&[
                         Tail::Unit,
                         Tail::Unit,
@@ -146,6 +159,20 @@ impl Generator {
                 })
             }
         }
+    }
+
+    fn moved(&mut self, innermost: Id, depth: u32) -> Stmt {
+        let stack = if self.random.one_in(4) {
+            self.random.one_of(&self.stacks.clone())
+        } else {
+            innermost
+        };
+        let body = if self.random.one_in(2) {
+            self.stmts(depth + 1)
+        } else {
+            vec![]
+        };
+        Stmt::Moved { stack, body }
     }
 
     fn inside(&mut self, target: (Id, bool), depth: u32) -> Vec<Stmt> {
@@ -183,7 +210,10 @@ impl Generator {
     fn item(&mut self) -> Manager {
         let mut item = self.manager();
         if self.random.one_in(4) {
-            item.kind = Kind::Generator;
+            item.kind = match item.kind {
+                Kind::Scoped => Kind::ScopedGenerator,
+                _ => Kind::Generator,
+            };
             if self.random.one_in(2) {
                 item.inside = Some(Box::new(self.manager()));
             }
@@ -196,7 +226,7 @@ impl Generator {
         let kind = match (item.kind, self.random.below(6)) {
             (_, 0) => Kind::Pushed,
             (_, 1) => Kind::Callback,
-            (Kind::Generator, _) => Kind::Generator,
+            (kind, _) if kind.is_generator() => Kind::Generator,
             _ => Kind::Surviving,
         };
         Manager { kind, ..item }.of_its_kind()
@@ -256,7 +286,7 @@ pub fn shrink(
 fn smaller(program: &Program) -> Vec<Program> {
     let ends = match program.end {
         End::Run => vec![],
-        End::Drop(0) => vec![End::Run],
+        End::Drop(1) => vec![End::Run],
         End::Drop(polls) => vec![End::Run, End::Drop(polls - 1)],
     };
     let ends = ends.into_iter().map(|end| Program {
@@ -278,7 +308,10 @@ fn smaller_stmts(stmts: &[Stmt]) -> Vec<Vec<Stmt>> {
             stmts
         };
         all.push(replaced(vec![]));
-        if let Stmt::Loop { body, .. } | Stmt::Labeled { body, .. } | Stmt::Call { body, .. } = stmt
+        if let Stmt::Loop { body, .. }
+        | Stmt::Labeled { body, .. }
+        | Stmt::Moved { body, .. }
+        | Stmt::Call(Call { body, .. }) = stmt
         {
             all.push(replaced(body.clone()));
         }
@@ -325,27 +358,35 @@ fn smaller_stmt(stmt: &Stmt) -> Vec<Stmt> {
             .map(|body| Stmt::Labeled { id: *id, body })
             .collect(),
         Stmt::With(with) => smaller_with(with).into_iter().map(Stmt::With).collect(),
-        Stmt::Call {
-            limit,
-            id,
-            items,
-            body,
-        } => {
-            let unlimited = limit.map(|_| (None, items.clone(), body.clone()));
-            let items_of = smaller_items(items).into_iter();
-            let items_of = items_of.map(|items| (*limit, items, body.clone()));
-            let bodies = smaller_stmts(body).into_iter();
-            let bodies = bodies.map(|body| (*limit, items.clone(), body));
-            let all = unlimited.into_iter().chain(items_of).chain(bodies);
-            all.map(|(limit, items, body)| Stmt::Call {
-                limit,
-                id: *id,
-                items,
+        Stmt::Moved { stack, body } => smaller_stmts(body)
+            .into_iter()
+            .map(|body| Stmt::Moved {
+                stack: *stack,
                 body,
             })
-            .collect()
-        }
+            .collect(),
+        Stmt::Call(call) => smaller_call(call).into_iter().map(Stmt::Call).collect(),
     }
+}
+
+fn smaller_call(call: &Call) -> Vec<Call> {
+    let unlimited = call.limit.map(|_| Call {
+        limit: None,
+        ..call.clone()
+    });
+    let items_of = smaller_items(&call.items).into_iter().map(|items| Call {
+        items,
+        ..call.clone()
+    });
+    let bodies = smaller_stmts(&call.body).into_iter().map(|body| Call {
+        body,
+        ..call.clone()
+    });
+    unlimited
+        .into_iter()
+        .chain(items_of)
+        .chain(bodies)
+        .collect()
 }
 
 fn smaller_with(with: &With) -> Vec<With> {

@@ -3,13 +3,15 @@
 //! Control flow is data here (`Left`); that the macro leaves jumps and `return` in the body what they are is for the
 //! [printed](crate::rust) programs to show.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 
 use async_with::{AsyncExitStack, Outcome, Raised, Verdict, async_with};
 
-use crate::program::{Id, Kind, Manager, Program, Stmt, Tail, Way, With, label};
+use crate::program::{Call, Id, Kind, Manager, Program, Stmt, Tail, Way, With, label};
 use crate::run::{Boom, Run, panic_with};
 
 /// Runs the program's body.
@@ -18,7 +20,8 @@ use crate::run::{Boom, Run, panic_with};
 ///
 /// What the program raises.
 pub async fn interpret(run: &Run, program: &Program) -> Result<u32, Boom> {
-    match stmts(run, &program.body).await? {
+    let scope = Scope { run, stack: None };
+    match stmts(&scope, &program.body).await? {
         Left::Return(value) => Ok(value),
         _ => Ok(0),
     }
@@ -55,9 +58,42 @@ impl Outcome for Left {
     }
 }
 
+/// Where a statement is.
+struct Scope<'a> {
+    run: &'a Run,
+    /// The innermost stack.
+    stack: Option<Stack<'a>>,
+}
+
+type AnyStack = AsyncExitStack<Boom, Verdict>;
+
+struct Stack<'a> {
+    id: Id,
+    pop_all: &'a dyn Fn() -> AnyStack,
+    outside: &'a Scope<'a>,
+}
+
+impl Deref for Scope<'_> {
+    type Target = Run;
+
+    fn deref(&self) -> &Run {
+        self.run
+    }
+}
+
+impl Scope<'_> {
+    fn pop_all(&self, id: Id) -> AnyStack {
+        match &self.stack {
+            Some(stack) if stack.id == id => (stack.pop_all)(),
+            Some(stack) => stack.outside.pop_all(id),
+            None => unreachable!("a valid program names a stack that encloses the statement"),
+        }
+    }
+}
+
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Left, Boom>> + 'a>>;
 
-fn stmts<'a>(run: &'a Run, stmts: &'a [Stmt]) -> Running<'a> {
+fn stmts<'a>(run: &'a Scope<'a>, stmts: &'a [Stmt]) -> Running<'a> {
     Box::pin(async move {
         for next in stmts {
             match stmt(run, next).await? {
@@ -69,7 +105,7 @@ fn stmts<'a>(run: &'a Run, stmts: &'a [Stmt]) -> Running<'a> {
     })
 }
 
-async fn stmt(run: &Run, stmt: &Stmt) -> Result<Left, Boom> {
+async fn stmt(run: &Scope<'_>, stmt: &Stmt) -> Result<Left, Boom> {
     match stmt {
         Stmt::Log(id) => run.log(label("log", *id)),
         Stmt::Pend(times) => run.pend(*times).await,
@@ -94,12 +130,21 @@ async fn stmt(run: &Run, stmt: &Stmt) -> Result<Left, Boom> {
             left => return Ok(left),
         },
         Stmt::With(block) => return with(run, block).await,
-        Stmt::Call {
+        Stmt::Moved { stack, body } => {
+            run.log(label("pop_all", *stack));
+            let mut moved = run.pop_all(*stack);
+            match stmts(run, body).await? {
+                Left::Falls(_) => moved.close().await?,
+                left => return Ok(left),
+            }
+            run.log(label("closed", *stack));
+        }
+        Stmt::Call(Call {
             limit,
             id,
             items,
             body,
-        } => {
+        }) => {
             let call = block(run, items, body, Tail::Ok, *id);
             let left = match limit {
                 Some(limit) => run.limited(*limit, call).await.transpose()?,
@@ -126,7 +171,7 @@ fn leave(id: Id, way: Way) -> Result<Left, Boom> {
     }
 }
 
-async fn with(run: &Run, with: &With) -> Result<Left, Boom> {
+async fn with(run: &Scope<'_>, with: &With) -> Result<Left, Boom> {
     let With {
         id,
         items,
@@ -163,7 +208,7 @@ async fn with(run: &Run, with: &With) -> Result<Left, Boom> {
 }
 
 /// What is in a block.
-async fn inside(run: &Run, body: &[Stmt], tail: Tail, id: Id) -> Result<Left, Boom> {
+async fn inside(run: &Scope<'_>, body: &[Stmt], tail: Tail, id: Id) -> Result<Left, Boom> {
     Ok(match stmts(run, body).await? {
         Left::Falls(_) => Left::Falls(match tail {
             Tail::Unit => Value::Unit,
@@ -177,7 +222,7 @@ async fn inside(run: &Run, body: &[Stmt], tail: Tail, id: Id) -> Result<Left, Bo
 
 /// A block of a stack, through which the items are entered.
 fn stack<'a>(
-    run: &'a Run,
+    run: &'a Scope<'a>,
     items: &'a [Manager],
     body: &'a [Stmt],
     tail: Tail,
@@ -199,7 +244,16 @@ fn stack<'a>(
                     (_, Some(_)) => enter!(surviving::<Verdict, Boom>().interrupting()),
                 }
             }
-            inside(run, body, tail, id).await?
+            let stack = RefCell::new(stack);
+            let scope = Scope {
+                run,
+                stack: Some(Stack {
+                    id,
+                    pop_all: &|| stack.borrow_mut().pop_all(),
+                    outside: run,
+                }),
+            };
+            inside(&scope, body, tail, id).await?
         } else {
             Left::Skipped
         }})
@@ -208,7 +262,7 @@ fn stack<'a>(
 
 /// A block for each item, one in the other (rule ORD-3).
 fn block<'a>(
-    run: &'a Run,
+    run: &'a Scope<'a>,
     items: &'a [Manager],
     body: &'a [Stmt],
     tail: Tail,
@@ -231,6 +285,8 @@ fn block<'a>(
         match (plan.kind, plan.verdict, plan.interrupts) {
             (Kind::Generator, None, _) => one!(generator::<()>()),
             (Kind::Generator, Some(_), _) => one!(generator::<Verdict>()),
+            (Kind::ScopedGenerator, None, _) => one!(scoped_generator()),
+            (Kind::ScopedGenerator, Some(_), _) => one!(deciding_scoped_generator()),
             (Kind::Pushed | Kind::Callback, ..) => unreachable!("only a stack has exits alone"),
             (Kind::Surviving, None, None) if plan.can_fail() => one!(surviving::<(), Boom>()),
             (Kind::Surviving, None, None) => one!(surviving::<(), Infallible>()),

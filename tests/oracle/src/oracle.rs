@@ -1,39 +1,18 @@
 //! The reference: what the rules say that a program does, worked out synchronously and without futures.
 //!
-//! | what | rules |
-//! | --- | --- |
-//! | items one by one, exits in reverse, several items as nested blocks | ORD-1, ORD-2, ORD-3 |
-//! | polls are counted by the suspension points of enters, bodies and exits; there are no others | ORD-6 |
-//! | one exit for each enter that succeeded, told how the body ended, after a look at the error | EXI-1 to EXI-5, EXI-7, ERR-6 |
-//! | jumps and values, evaluated before the exits, given up when an exit fails | FLO-1, FLO-4, FLO-5, FLO-6 |
-//! | the first failure is raised, later ones are reported | ERR-1 to ERR-5, PAN-1, PAN-2, PAN-3 |
-//! | a verdict ends errors and interruptions, or panics when it says so; never a drop | SUP-1 to SUP-4 |
-//! | dropped: exits go on, in order, outside, and what encloses them waits; scoped managers abandon | CAN-1 to CAN-4, CAN-7 |
-//! | interrupted: the innermost block first, in place; the body wins; the outermost raises | CAN-6 |
-//! | entered through a stack is nested; a generator's block is told how the user's ended | STK-1, GEN-3, GEN-6 |
-//!
-//! A [`Dialect`] says where Python differs, so that one reference stands between the library and Python itself.
+//! Which rules these are is in the [documentation of the crate](crate). A [`Dialect`] says where Python differs, so that
+//! one reference stands between the library and Python itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::mem;
 
-use async_with::Verdict;
-
-use crate::flow::{
-    CANCELLED, COMPLETED, Cause, DROPPED, Detached, Exit, FAILED, Flow, Goes, PANICKED, PARKED,
-    REPORT, act, leave,
+use crate::flow::{CANCELLED, COMPLETED, Cause, DROPPED, FAILED, Flow, Goes, act, cause};
+use crate::program::{
+    Dialect, End, Id, Kind, Manager, Program, Stmt, Tail, Verdict, Way, With, label,
 };
-use crate::program::{End, Id, Kind, Manager, Program, Stmt, Tail, With, label};
 
-/// Whose rules count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dialect {
-    /// Those of this project.
-    #[default]
-    Rust,
-    /// Python's. An error of an exit takes the place of whatever was pending, which is not reported (unlike rules ERR-3
-    /// and PAN-2), and an interruption ends an exit in the middle (unlike rule CAN-6).
-    Python,
-}
+/// Stands before what is reported.
+const REPORT: &str = "report: ";
 
 /// Predicts the lines that a program writes. There is no saying which, when detached exits that are pending run beside
 /// each other.
@@ -41,251 +20,298 @@ pub enum Dialect {
 pub fn predict(program: &Program, dialect: Dialect) -> Option<Vec<String>> {
     let mut oracle = Oracle {
         dialect,
-        end: program.end,
         clock: 1,
         ..Oracle::default()
     };
-    let outcome = match oracle.stmts(&program.body).err() {
-        None => "Ok(0)".to_owned(),
-        Some(Flow::Return(value)) => format!("Ok({value})"),
-        Some(Flow::Failed(error)) => format!("Err({error})"),
-        Some(Flow::Panicked(payload)) => format!("panic {payload}"),
-        Some(Flow::Dropped) => "dropped".to_owned(),
-        _ => unreachable!("it ends inside the program"),
+    let limit = match program.end {
+        End::Run => None,
+        End::Drop(polls) => Some(polls),
+    };
+    let outcome = match oracle.limited(limit, &[], &program.body) {
+        Ok(()) => "Ok(0)".to_owned(),
+        Err(Flow::Jump(_, value)) => format!("Ok({value})"),
+        Err(Flow::Failed(step, id)) => format!("Err({step} {id})"),
+        Err(Flow::Panicked(step, id)) => format!("panic {step} {id}"),
+        Err(_) => "dropped".to_owned(),
     };
     oracle.run_detached();
-    if oracle.is_ambiguous {
-        return None;
-    }
     let is_report = |line: &String| line.starts_with(REPORT);
-    let (mut reports, mut log): (Vec<_>, Vec<_>) = oracle.log.into_iter().partition(is_report);
-    log.push(format!("outcome: {outcome}"));
+    let (mut reports, mut lines): (Vec<_>, Vec<_>) = oracle.lines.into_iter().partition(is_report);
+    lines.push(format!("outcome: {outcome}"));
     if dialect == Dialect::Rust {
-        log.append(&mut reports);
+        lines.append(&mut reports);
     }
-    Some(log)
+    (!oracle.is_ambiguous).then_some(lines)
 }
 
+// Each is a fact of its own.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Default)]
-struct Oracle {
+struct Oracle<'p> {
     dialect: Dialect,
-    end: End,
     /// The number of the poll that is going on.
     clock: u32,
-    log: Vec<String>,
+    lines: Vec<String>,
     reached: HashMap<Id, u8>,
-    /// The blocks whose body is running, from the outside, and when each interrupts.
-    open: Vec<Option<u32>>,
-    /// The index in `open` of the block that is interrupted, while those inside of it end.
-    cancelled_to: Option<usize>,
-    /// The calls whose future is dropped: after how many polls, and how many blocks are open around it.
-    limits: Vec<(u8, usize)>,
-    /// What is dropped, while it is: the call with this index in `limits`, or else the whole program.
-    dropped_to: Option<usize>,
-    detached: VecDeque<Detached>,
+    /// The blocks whose body is running, and the calls, from the outside.
+    open: Vec<Level<'p>>,
+    /// The block that is interrupted, by its index in `open`, and its manager, while the blocks inside end.
+    interrupted: Option<(usize, Id)>,
+    /// How many lines there were at the last drop.
+    dropped_at: usize,
+    /// The exits that run outside, between two polls.
+    detached: Vec<Detached>,
     /// Whether what is dropped now runs beside what was dropped earlier in this poll.
     is_beside: bool,
     /// Whether exits that are pending run beside others.
     is_ambiguous: bool,
-    /// This is about one exit: where it is pending is written down.
-    is_exit: bool,
+    /// Whether a body closes a stack: it is dropped with that body, where the exit of a block is finished.
+    closes: bool,
+    /// Whether what exits survives a drop.
+    survives: bool,
+    /// What exits was dropped, with the level of this index, and goes on outside from this line on.
+    outside: Option<(usize, usize)>,
 }
 
-impl Oracle {
+/// A block, or a call. A stack itself is a block without a manager, and so is what was moved out of one.
+#[derive(Clone, Copy, Default)]
+struct Level<'p> {
+    manager: Option<&'p Manager>,
+    /// The stack through which the manager was entered.
+    stack: Option<Id>,
+    /// After how many more polls it is dropped.
+    limit: Option<u32>,
+}
+
+struct Detached {
+    /// The index of what was dropped: the innermost block outside of it waits for this exit.
+    inside: usize,
+    lines: Vec<String>,
+    pends: bool,
+}
+
+impl<'p> Oracle<'p> {
     fn write(&mut self, event: &str, id: Id) {
-        self.log.push(label(event, id));
+        self.lines.push(label(event, id));
     }
 
-    fn report(&mut self, phase: &str, cause: Cause, incident: &str) {
-        self.log
-            .push(format!("{REPORT}{phase} ({cause}) {incident}"));
+    fn value(&mut self, id: Id, value: &str) {
+        self.lines.push(format!("value {id}: {value}"));
+    }
+
+    /// Reports a failure, if it is one.
+    fn report(&mut self, phase: &str, told: Cause, goes: Goes) {
+        let (phase, how, step, id) = match goes {
+            Err(Flow::Failed(step, id)) => (phase, "failed", step, id),
+            Err(Flow::Panicked(step, id)) => (phase, "panicked", step, id),
+            Err(Flow::Interrupted(id)) => ("interrupt", "failed", "interrupt", id),
+            _ => return,
+        };
+        let line = format!("{REPORT}{phase} ({told}) {how}: {step} {id}");
+        self.lines.push(line);
     }
 
     /// The end of a poll: what is pending goes on in the next one, or it does not.
     fn suspend(&mut self) -> Goes {
-        if self.is_exit {
-            self.log.push(String::new());
-            return Ok(());
-        }
-        let before = self.cancelled_to;
-        for index in (0..self.limits.len()).rev() {
-            self.interrupt_from(self.limits[index].1);
+        let before = self.interrupted;
+        for index in (0..self.open.len()).rev() {
+            // Of those that interrupt, the outermost is the one to raise.
+            if let Some(manager) = self.open[index].manager
+                && manager.interrupts.is_some_and(|at| at <= self.clock)
+                && self.interrupted.is_none_or(|(at, _)| index < at)
+            {
+                self.interrupted = Some((index, manager.id));
+            }
             self.use_up(index)?;
-        }
-        self.interrupt_from(0);
-        if self.end == End::Drop(self.clock) {
-            return Err(self.drop_to(None));
         }
         self.clock += 1;
         self.run_detached();
-        if self.cancelled_to != before {
-            return Err(Flow::Cancelled { is_polled: false });
+        if self.interrupted == before {
+            return Ok(());
         }
-        Ok(())
+        Err(Flow::Cancelled)
     }
 
-    /// Of the blocks from this one on, the outermost that interrupts is the one to raise.
-    fn interrupt_from(&mut self, from: usize) {
-        let fires = |at: &Option<u32>| at.is_some_and(|at| at <= self.clock);
-        if let Some(index) = self.open[from..].iter().position(fires) {
-            let target = self.cancelled_to.unwrap_or(usize::MAX);
-            self.cancelled_to = Some(target.min(from + index));
-        }
-    }
-
-    /// One more poll of a call whose polls are limited.
+    /// One more poll.
     fn use_up(&mut self, index: usize) -> Goes {
-        self.limits[index].0 -= 1;
-        if self.limits[index].0 == 0 {
-            return Err(self.drop_to(Some(index)));
+        let limit = &mut self.open[index].limit;
+        *limit = limit.map(|polls| polls - 1);
+        if *limit != Some(0) {
+            return Ok(());
         }
-        Ok(())
+        self.drop_inside(index)
     }
 
-    fn drop_to(&mut self, limit: Option<usize>) -> Flow {
-        self.dropped_to = limit;
-        let inside = limit.map_or(0, |limit| self.limits[limit].1);
+    fn drop_inside(&mut self, index: usize) -> Goes {
         // An interruption of a block that is dropped ends with it.
-        self.cancelled_to = self.cancelled_to.filter(|&target| target < inside);
+        self.interrupted.take_if(|(at, _)| *at >= index);
+        self.dropped_at = self.lines.len();
+        self.is_beside = !self.detached.is_empty();
         // What a dropped block would have waited for, the one outside waits for.
         for detached in &mut self.detached {
-            detached.inside = detached.inside.min(inside);
-            self.is_ambiguous |= detached.exit.pends;
+            detached.inside = detached.inside.min(index);
+            self.is_ambiguous |= detached.pends;
         }
-        self.is_beside = !self.detached.is_empty();
-        Flow::Dropped
+        Err(Flow::Dropped(index))
+    }
+
+    /// CAN-3: one after another, inside first.
+    fn run_detached(&mut self) {
+        let lines = self.detached.drain(..).flat_map(|exit| exit.lines);
+        self.lines.extend(lines);
     }
 
     /// The running body was interrupted, and goes on because what was open inside was dropped: it ends in this poll.
     fn is_told(&self) -> bool {
-        self.cancelled_to.is_some() && self.dialect == Dialect::Rust
+        self.interrupted.is_some() && self.dialect == Dialect::Rust
     }
 
-    fn pend(&mut self, times: u8) -> Goes {
-        for _ in 0..times {
-            if self.is_told() {
-                return Err(PARKED);
-            }
-            self.suspend()?;
+    fn pend(&mut self) -> Goes {
+        if self.is_told() {
+            return Err(Flow::Parked);
         }
-        Ok(())
+        self.suspend()
     }
 
-    fn stmts(&mut self, stmts: &[Stmt]) -> Goes {
+    fn stmts(&mut self, stmts: &'p [Stmt]) -> Goes {
         stmts.iter().try_for_each(|stmt| self.stmt(stmt))
     }
 
-    fn stmt(&mut self, stmt: &Stmt) -> Goes {
+    fn stmt(&mut self, stmt: &'p Stmt) -> Goes {
         match stmt {
             Stmt::Log(id) => self.write("log", *id),
-            Stmt::Pend(times) => self.pend(*times)?,
+            Stmt::Pend(times) => (0..*times).try_for_each(|_| self.pend())?,
             Stmt::Leave { id, on, way } => {
                 let reached = self.reached.entry(*id).or_default();
                 *reached += 1;
                 if on.is_none_or(|on| on == *reached) {
-                    return Err(leave(*id, *way));
+                    return Err(match way {
+                        Way::ReturnErr => Flow::Failed("return", *id),
+                        Way::Raise => Flow::Failed("raise", *id),
+                        Way::Panic => Flow::Panicked("panic", *id),
+                        way => Flow::Jump(*way, *id),
+                    });
                 }
             }
             Stmt::Loop { id, times, body } => {
                 for _ in 0..*times {
                     match self.stmts(body) {
-                        Err(Flow::Continue(target)) if target == *id => {}
-                        Err(Flow::Break(target, _)) if target == *id => break,
-                        flow => flow?,
+                        Err(Flow::Jump(Way::Continue(to), _)) if to == *id => {}
+                        Err(Flow::Jump(Way::Break(to), _)) if to == *id => break,
+                        goes => goes?,
                     }
                 }
             }
             Stmt::Labeled { id, body } => {
-                let value = match self.stmts(body) {
-                    Ok(()) => *id,
-                    Err(Flow::Break(target, value)) if target == *id => value,
-                    Err(flow) => return Err(flow),
-                };
-                self.log.push(format!("value {id}: {value}"));
+                let goes = self.stmts(body);
+                self.land(goes, Way::Break(*id), *id)?;
             }
             Stmt::With(with) => self.with(with)?,
-            Stmt::Call {
-                limit,
-                id,
-                items,
-                body,
-            } => {
-                let (index, inside) = (self.limits.len(), self.open.len());
-                self.limits.extend(limit.map(|polls| (polls, inside)));
-                let mut flow = self.items(items, body, None);
-                if let (Err(PARKED), Some(_)) = (&flow, limit) {
-                    flow = self.use_up(index).and(flow);
+            Stmt::Moved { stack, body } => {
+                self.write("pop_all", *stack);
+                let entered = self
+                    .open
+                    .iter_mut()
+                    .filter(|level| level.stack == Some(*stack));
+                let moved: Vec<_> = entered.filter_map(|level| level.manager.take()).collect();
+                let left = self.stmts(body);
+                self.close(&moved, left)?;
+                self.write("closed", *stack);
+            }
+            Stmt::Call(call) => {
+                let goes = self.limited(call.limit.map(u32::from), &call.items, &call.body);
+                if goes == Err(Flow::Dropped(self.open.len())) {
+                    self.write("dropped", call.id);
+                } else {
+                    self.land(goes, Way::Return, call.id)?;
                 }
-                self.limits.truncate(index);
-                let value = match flow {
-                    Ok(()) => *id,
-                    Err(Flow::Return(value)) => value,
-                    Err(Flow::Dropped) if limit.is_some() && self.dropped_to == Some(index) => {
-                        self.write("dropped", *id);
-                        return Ok(());
-                    }
-                    Err(flow) => return Err(flow),
-                };
-                self.log.push(format!("value {id}: {value}"));
             }
         }
         Ok(())
     }
 
-    fn with(&mut self, with: &With) -> Goes {
-        let is_err = matches!(with.tail, Tail::Err | Tail::ErrRaised);
-        let error = is_err.then(|| label("tail", with.id));
-        let value = match self.items(&with.items, &with.body, error.as_deref()) {
-            Ok(()) => with.id,
-            Err(Flow::FallsErr(error)) if with.tail == Tail::ErrRaised => {
-                return Err(Flow::Failed(error));
+    /// The end of what has a value, which a jump to its end can bring.
+    fn land(&mut self, goes: Goes, end: Way, id: Id) -> Goes {
+        let value = match goes {
+            Ok(()) => id,
+            Err(Flow::Jump(way, value)) if way == end => value,
+            goes => return goes,
+        };
+        self.value(id, &value.to_string());
+        Ok(())
+    }
+
+    /// A call, or the whole program.
+    fn limited(&mut self, limit: Option<u32>, items: &'p [Manager], body: &'p [Stmt]) -> Goes {
+        let index = self.open.len();
+        self.open.push(Level {
+            limit,
+            ..Level::default()
+        });
+        let mut flow = self.blocks(&levels(items, None), &|oracle| oracle.stmts(body));
+        if flow == Err(Flow::Parked) {
+            flow = self.use_up(index).and(flow);
+        }
+        self.open.pop();
+        flow
+    }
+
+    fn with(&mut self, with: &'p With) -> Goes {
+        let With { id, tail, .. } = *with;
+        let levels = levels(&with.items, with.stacked.then_some(id));
+        let flow = self.blocks(&levels, &|oracle| {
+            oracle.stmts(&with.body)?;
+            match tail {
+                Tail::Err | Tail::ErrRaised => Err(Flow::Failed("tail", id)),
+                Tail::Unit | Tail::Number | Tail::Ok => Ok(()),
             }
-            Err(Flow::FallsErr(error)) => {
-                self.log.push(format!("value {}: Err({error})", with.id));
-                return Ok(());
+        });
+        let value = match flow {
+            Ok(()) => tail.shown(id),
+            // Not a failure any more, once it has left the block (rule FLO-4).
+            Err(Flow::Failed("tail", of)) if of == id && tail == Tail::Err => {
+                Some(format!("Err(tail {id})"))
             }
             Err(Flow::Skipped) => {
                 if with.has_else() {
-                    self.write("else", with.id);
+                    self.write("else", id);
                 }
-                0
+                tail.shown(0)
             }
-            Err(flow) => return Err(flow),
+            flow => return flow,
         };
-        match with.tail {
-            Tail::Unit => {}
-            Tail::Number => self.log.push(format!("value {}: {value}", with.id)),
-            _ => self.log.push(format!("value {}: Ok({value})", with.id)),
-        }
+        value.inspect(|value| self.value(id, value));
         Ok(())
     }
 
-    /// Several items are nested blocks (rule ORD-3). `error` is in the `Err` that the body ends with.
-    fn items(&mut self, items: &[Manager], body: &[Stmt], error: Option<&str>) -> Goes {
-        let Some((manager, rest)) = items.split_first() else {
-            self.stmts(body)?;
-            return error.map_or(Ok(()), |error| Err(Flow::FallsErr(error.to_owned())));
+    /// Several items are nested blocks (rule ORD-3).
+    fn blocks(&mut self, levels: &[Level<'p>], body: &dyn Fn(&mut Self) -> Goes) -> Goes {
+        let Some((level, rest)) = levels.split_first() else {
+            return body(self);
         };
-        if !manager.kind.is_exit() {
+        if let Some(manager) = level.manager.filter(|manager| !manager.kind.is_exit()) {
             self.enter(manager)?;
         }
-        let is_told = self.is_told();
-        self.open.push(manager.interrupts);
         // A block that is opened after its surroundings were told is told at once.
-        let flow = if is_told {
-            Err(PARKED)
-        } else {
-            self.items(rest, body, error)
-        };
-        self.open.pop();
-        self.leave(manager, flow)
+        let told = self.is_told().then_some(Err(Flow::Parked));
+        self.open.push(*level);
+        let mut flow = told.unwrap_or_else(|| self.blocks(rest, body));
+        let manager = self.open.pop().and_then(|level| level.manager);
+        let depth = self.open.len();
+        // A panic goes on in place of the interruption (rule CAN-6).
+        if let Some((_, id)) = self.interrupted.take_if(|(index, _)| *index == depth)
+            && let Err(Flow::Cancelled | Flow::Parked) = flow
+        {
+            flow = Err(Flow::Interrupted(id));
+        }
+        self.leave(manager, flow, Some(depth))
     }
 
     fn enter(&mut self, manager: &Manager) -> Goes {
         self.write("make", manager.id);
         act(manager.make, "make", manager.id)?;
         self.write("enter", manager.id);
-        self.pend(manager.enter_pends)?;
+        (0..manager.enter_pends).try_for_each(|_| self.pend())?;
         act(manager.enter, "enter", manager.id)?;
         if let Some(inside) = &manager.inside {
             self.enter(inside)?;
@@ -294,202 +320,212 @@ impl Oracle {
         Ok(())
     }
 
-    /// From the end of a manager's body to the end of its exit.
-    fn leave(&mut self, manager: &Manager, mut flow: Goes) -> Goes {
-        let depth = self.open.len();
-        if self.cancelled_to == Some(depth) {
-            self.cancelled_to = None;
-            // A panic goes on in place of the interruption (rule CAN-6).
-            if let Err(Flow::Cancelled { .. }) = flow {
-                flow = Err(Flow::Interrupted(label("interrupt", manager.id)));
-            }
-        }
-        let mut cause = match &flow {
-            Err(Flow::Failed(error) | Flow::FallsErr(error)) => {
-                if manager.kind.inspects() {
-                    self.log.push(format!("inspect {}: {error}", manager.id));
-                }
-                FAILED
-            }
-            Err(Flow::Panicked(_)) => PANICKED,
-            Err(Flow::Cancelled { .. } | Flow::Interrupted(_)) => CANCELLED,
-            Err(Flow::Dropped) => {
-                self.abandon(manager, DROPPED);
-                return flow;
-            }
-            Err(Flow::Told(cause)) => cause,
-            _ => COMPLETED,
+    /// Closes a stack that was moved out of another, or drops it if the body that was to do so was left.
+    fn close(&mut self, moved: &[&'p Manager], left: Goes) -> Goes {
+        let (here, is_told) = (self.open.len(), self.is_told());
+        let goes = match left {
+            Ok(()) | Err(Flow::Dropped(_)) => left,
+            Err(_) => self.drop_inside(here),
         };
-        if cause == FAILED && manager.inspect_panics && !matches!(flow, Err(Flow::Told(_))) {
-            flow = self.panic(flow, label("inspect", manager.id), "inspect", cause);
-            cause = PANICKED;
+        // It goes on beside whatever else was dropped.
+        self.is_ambiguous |= left.is_err() && !moved.is_empty() && !self.detached.is_empty();
+        self.closes = true;
+        let moved = moved.iter().rev();
+        let goes = moved.fold(goes, |flow, manager| self.leave(Some(manager), flow, None));
+        self.closes = false;
+        match goes {
+            _ if left.is_err() => left,
+            Err(Flow::Skipped) => Ok(()),
+            Err(Flow::Dropped(inside)) if inside == here && is_told => Err(Flow::Parked),
+            Err(Flow::Dropped(inside)) if inside == here => Err(Flow::Cancelled),
+            goes => goes,
         }
-        let exited = self.exit(manager, cause, &flow)?;
-        self.conclude(manager, cause, flow, exited)
     }
 
-    /// A panic takes the place of what is pending, unless that is an earlier panic (rule PAN-2).
-    fn panic(&mut self, flow: Goes, payload: String, phase: &str, cause: Cause) -> Goes {
-        if let Err(Flow::Panicked(_)) = flow {
-            self.report(phase, cause, &format!("panicked: {payload}"));
-            return flow;
-        }
-        self.report_pending(&flow, cause);
-        Err(Flow::Panicked(payload))
-    }
-
-    fn report_pending(&mut self, flow: &Goes, cause: Cause) {
-        let (phase, incident) = match flow {
-            Err(Flow::Interrupted(error)) => ("interrupt", format!("failed: {error}")),
-            Err(Flow::Failed(error) | Flow::FallsErr(error)) => {
-                ("body", format!("failed: {error}"))
+    /// From the end of a manager's body to the end of its exit. Without a depth, no interruption reaches it.
+    fn leave(&mut self, of: Option<&'p Manager>, mut flow: Goes, depth: Option<usize>) -> Goes {
+        if let (Some(manager), Err(Flow::Failed(step, id))) = (of, flow)
+            && manager.kind.inspects()
+        {
+            self.lines
+                .push(format!("inspect {}: {step} {id}", manager.id));
+            if manager.inspect_panics {
+                flow = self.follow(flow, "inspect", Flow::Panicked("inspect", manager.id));
             }
-            Err(Flow::Panicked(payload)) => ("body", format!("panicked: {payload}")),
-            _ => return,
-        };
-        self.report(phase, cause, &incident);
-    }
-
-    /// How an exit ended; or how control goes on, when it is stopped in the middle.
-    fn exit(&mut self, manager: &Manager, cause: Cause, flow: &Goes) -> Result<Goes, Flow> {
-        let depth = self.open.len();
+        }
         // CAN-4: what was dropped in the body is waited for.
-        let waits = self.detached.iter().any(|detached| detached.inside > depth);
-        if waits && let Err(Flow::Dropped) = self.suspend() {
-            self.report_lost(flow, cause);
-            self.abandon(manager, cause);
-            return Err(Flow::Dropped);
-        }
-        let mut exit = self.exit_of(manager, cause);
-        while let Some(line) = exit.lines.pop_front() {
-            if !line.is_empty() {
-                self.log.push(line);
-                continue;
-            }
-            match self.suspend() {
-                Err(Flow::Dropped) => {
-                    self.report_lost(flow, cause);
-                    // CAN-2
-                    match manager.kind {
-                        Kind::Scoped => self.report("exit", cause, "was not finished"),
-                        _ => self.detach(exit),
-                    }
-                    return Err(Flow::Dropped);
-                }
-                Err(_) if self.dialect == Dialect::Python => return Err(PARKED),
-                // An exit that was started is finished.
-                _ => {}
-            }
-        }
-        Ok(exit.ended)
-    }
-
-    fn exit_of(&self, manager: &Manager, cause: Cause) -> Exit {
-        let mut of = Oracle {
-            dialect: self.dialect,
-            is_exit: true,
-            ..Oracle::default()
+        let waits = |exit: &Detached| depth.is_some_and(|depth| exit.inside > depth);
+        let ended = match flow {
+            Err(Flow::Dropped(_)) => flow,
+            _ if self.detached.iter().any(waits) => self.suspend(),
+            _ => Ok(()),
         };
-        match manager.kind {
-            Kind::Callback => of.write("exit", manager.id),
-            _ => of.log.push(format!("exit {}: {cause}", manager.id)),
+        let told = cause(flow);
+        let exited = match (of, ended) {
+            (None, Err(Flow::Dropped(_))) => ended,
+            (None, _) => Ok(()),
+            (Some(manager), Err(Flow::Dropped(inside))) => self.abandon(manager, told, inside),
+            (Some(manager), _) => self.exit(manager, told),
+        };
+        if let Err(Flow::Dropped(_) | Flow::Cancelled) = exited {
+            self.lose(flow);
+            return exited;
         }
-        let pending = (0..manager.exit_pends).map(|_| String::new());
-        of.log.extend(pending);
-        of.write("exited", manager.id);
-        let mut ended = act(manager.exit, "exit", manager.id);
-        if let Some(inside) = &manager.inside {
-            if ended.is_ok() && cause != COMPLETED {
-                ended = Err(Flow::Told(cause));
-            }
-            ended = match of.leave(inside, ended) {
-                Err(Flow::Told(_)) => Ok(()),
-                ended => ended,
-            };
-        }
-        Exit {
-            cause,
-            pends: of.log.iter().any(String::is_empty),
-            lines: of.log.into(),
-            ended,
-        }
+        let outer = self.interrupted.filter(|(index, _)| Some(*index) < depth);
+        self.conclude(
+            of.and_then(|manager| manager.verdict),
+            flow,
+            exited,
+            outer.is_some(),
+        )
     }
 
     /// What was to be raised after an exit has nobody to be raised to. An interruption was to end the block, and so does
-    /// the drop.
-    fn report_lost(&mut self, flow: &Goes, cause: Cause) {
-        if !matches!(flow, Err(Flow::Interrupted(_))) {
-            self.report_pending(flow, cause);
-        }
-    }
-
-    /// Brings together how the body ended and how the exit did. Of a block that is cancelled from further out, nothing
-    /// leaves but a panic.
-    fn conclude(&mut self, manager: &Manager, cause: Cause, mut flow: Goes, exited: Goes) -> Goes {
-        let depth = self.open.len();
-        let mut cancelled = self.cancelled_to.is_some_and(|target| target < depth);
-        if self.dialect == Dialect::Python {
-            cancelled &= matches!(flow, Err(Flow::Cancelled { .. }));
-        }
-        match exited {
-            Ok(()) => {
-                let suppressed = match manager.verdict {
-                    None | Some(Verdict::Propagate) => false,
-                    Some(Verdict::Suppress) => matches!(cause, FAILED | CANCELLED),
-                    Some(Verdict::SuppressPanic) => cause != COMPLETED,
-                };
-                if suppressed {
-                    return Err(if cancelled { PARKED } else { Flow::Skipped });
-                }
-            }
-            Err(_) if self.dialect == Dialect::Python => return exited,
-            Err(Flow::Failed(_)) if cause == COMPLETED && !cancelled => return exited,
-            Err(Flow::Panicked(payload)) => flow = self.panic(flow, payload, "exit", cause),
-            Err(_) => self.report_exit(&exited, cause),
-        }
-        match flow {
-            Err(Flow::Panicked(_)) => flow,
-            flow if cancelled => {
-                self.report_pending(&flow, cause);
-                Err(PARKED)
-            }
-            Err(Flow::Interrupted(error)) => Err(Flow::Failed(error)),
-            flow => flow,
+    /// the drop. What is around a generator comes before what is in it.
+    fn lose(&mut self, flow: Goes) {
+        if cause(flow) != CANCELLED {
+            let since = self.lines.split_off(self.dropped_at);
+            self.report("body", cause(flow), flow);
+            self.lines.extend(since);
         }
     }
 
     /// CAN-1: the exit runs outside, or the manager abandons.
-    fn abandon(&mut self, manager: &Manager, cause: Cause) {
-        match manager.kind {
-            Kind::Scoped => self.write("abandon", manager.id),
-            _ => self.detach(self.exit_of(manager, cause)),
-        }
-    }
-
-    fn detach(&mut self, exit: Exit) {
-        self.is_ambiguous |= self.is_beside && exit.pends;
-        self.detached.push_back(Detached {
-            inside: self.dropped_to.map_or(0, |limit| self.limits[limit].1),
-            exit,
-        });
-    }
-
-    /// CAN-3: one after another, inside first.
-    fn run_detached(&mut self) {
-        while let Some(Detached { mut exit, .. }) = self.detached.pop_front() {
-            exit.lines.retain(|line| !line.is_empty());
-            self.log.extend(exit.lines);
-            self.report_exit(&exit.ended, exit.cause);
-        }
-    }
-
-    fn report_exit(&mut self, ended: &Goes, cause: Cause) {
-        match ended {
-            Err(Flow::Failed(error)) => self.report("exit", cause, &format!("failed: {error}")),
-            Err(Flow::Panicked(payload)) => {
-                self.report("exit", cause, &format!("panicked: {payload}"));
+    fn abandon(&mut self, manager: &'p Manager, told: Cause, inside: usize) -> Goes {
+        match (manager.kind, &manager.inside) {
+            (Kind::Scoped, _) => self.write("abandon", manager.id),
+            (Kind::ScopedGenerator, None) => {}
+            (Kind::ScopedGenerator, Some(inner)) => return self.abandon(inner, DROPPED, inside),
+            _ => {
+                self.outside = Some((inside, self.lines.len()));
+                return self.exit(manager, told);
             }
-            _ => {}
+        }
+        Err(Flow::Dropped(inside))
+    }
+
+    /// How an exit ends; or how control goes on, when it is stopped in the middle (rule CAN-2).
+    fn exit(&mut self, manager: &'p Manager, told: Cause) -> Goes {
+        let outer = mem::replace(&mut self.survives, !manager.kind.is_scoped());
+        let ended = self.steps(manager, told);
+        self.survives = outer;
+        if outer {
+            return ended;
+        }
+        if let Some((inside, from)) = self.outside.take() {
+            self.report("exit", told, ended);
+            let (lines, pends) = (self.lines.split_off(from), manager.pends_in_exit());
+            self.is_ambiguous |= self.is_beside && pends;
+            self.detached.push(Detached {
+                inside,
+                lines,
+                pends,
+            });
+            return Err(Flow::Dropped(inside));
+        }
+        if let Err(Flow::Dropped(_)) = ended {
+            let line = format!("{REPORT}exit ({told}) was not finished");
+            self.lines.push(line);
+        }
+        ended
+    }
+
+    fn steps(&mut self, manager: &'p Manager, told: Cause) -> Goes {
+        match manager.kind {
+            Kind::Callback => self.write("exit", manager.id),
+            _ => self.lines.push(format!("exit {}: {told}", manager.id)),
+        }
+        let paused = (0..manager.exit_pends).try_for_each(|_| self.pause());
+        match (paused, &manager.inside) {
+            (Err(Flow::Dropped(at)), Some(inner)) => return self.abandon(inner, DROPPED, at),
+            _ => paused?,
+        }
+        self.write("exited", manager.id);
+        let ended = act(manager.exit, "exit", manager.id);
+        let Some(inner) = &manager.inside else {
+            return ended;
+        };
+        let is_told = ended.is_ok() && told != COMPLETED;
+        let flow = if is_told {
+            Err(Flow::Told(told))
+        } else {
+            ended
+        };
+        self.leave(Some(inner), flow, None)
+    }
+
+    /// A suspension point of an exit.
+    fn pause(&mut self) -> Goes {
+        let paused = match self.outside {
+            Some(_) => Ok(()),
+            None if self.closes => self.pend(),
+            None => self.suspend(),
+        };
+        let stopped = match paused {
+            Err(Flow::Cancelled | Flow::Parked) if self.closes => self.drop_inside(self.open.len()),
+            // An exit that was started is finished.
+            Err(Flow::Cancelled) if self.dialect == Dialect::Rust => Ok(()),
+            paused => paused,
+        };
+        if let (Err(Flow::Dropped(inside)), true) = (stopped, self.survives) {
+            self.outside = Some((inside, self.lines.len()));
+            return Ok(());
+        }
+        stopped
+    }
+
+    /// Brings together how the body ended and how the exit did. Of a block that is cancelled from further out, nothing
+    /// leaves but a panic.
+    fn conclude(&mut self, by: Option<Verdict>, mut flow: Goes, exit: Goes, outer: bool) -> Goes {
+        let is_python = self.dialect == Dialect::Python;
+        let cancelled =
+            outer && (!is_python || matches!(flow, Err(Flow::Cancelled | Flow::Parked)));
+        let told = cause(flow);
+        let suppressed = match by {
+            None | Some(Verdict::Propagate) => false,
+            Some(Verdict::Suppress) => matches!(told, FAILED | CANCELLED),
+            Some(Verdict::SuppressPanic) => told != COMPLETED,
+        };
+        match exit {
+            Ok(()) if suppressed => flow = Err(Flow::Skipped),
+            Ok(()) => {}
+            Err(_) if is_python => return exit,
+            Err(Flow::Failed(..)) if told == COMPLETED && !cancelled => flow = exit,
+            Err(later) => flow = self.follow(flow, "exit", later),
+        }
+        match flow {
+            Err(Flow::Panicked(..)) => flow,
+            _ if cancelled => {
+                self.report("body", cause(flow), flow);
+                Err(Flow::Parked)
+            }
+            Err(Flow::Interrupted(id)) => Err(Flow::Failed("interrupt", id)),
+            Err(Flow::Told(_)) => Ok(()),
+            _ => flow,
         }
     }
+
+    /// Something goes wrong after the body ended. A panic takes the place of what is pending, unless that is an earlier
+    /// panic (rule PAN-2); an error does not (rule ERR-3).
+    fn follow(&mut self, flow: Goes, phase: &str, later: Flow) -> Goes {
+        let is_panic = matches!(flow, Err(Flow::Panicked(..)));
+        if is_panic || matches!(later, Flow::Failed(..)) {
+            self.report(phase, cause(flow), Err(later));
+            return flow;
+        }
+        self.report("body", cause(flow), flow);
+        Err(later)
+    }
+}
+
+/// The blocks of items, and that of the stack through which they are entered.
+fn levels(items: &[Manager], stack: Option<Id>) -> Vec<Level<'_>> {
+    let level = |manager| Level {
+        manager,
+        stack,
+        limit: None,
+    };
+    let around = stack.map(|_| Level::default());
+    let entered = items.iter().map(|manager| level(Some(manager)));
+    around.into_iter().chain(entered).collect()
 }

@@ -3,7 +3,7 @@
 //! Every statement and every manager has a number, by which it appears in the log and as the label of its errors and
 //! panics.
 
-use async_with::Verdict;
+pub use async_with::Verdict;
 
 /// The number of a statement or manager.
 pub type Id = u32;
@@ -15,6 +15,17 @@ pub struct Program {
     pub body: Vec<Stmt>,
     /// What becomes of the future.
     pub end: End,
+}
+
+/// Whose rules count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Those of this project.
+    #[default]
+    Rust,
+    /// Python's. An error of an exit takes the place of whatever was pending, which is not reported (unlike rules ERR-3
+    /// and PAN-2), and an interruption ends an exit in the middle (unlike rule CAN-6).
+    Python,
 }
 
 /// What becomes of a program's future.
@@ -61,19 +72,16 @@ pub enum Stmt {
     },
     /// An `async_with!` block.
     With(With),
-    /// A call of another function, whose error is raised and whose value is logged. When there are managers, they are
-    /// those of its attribute; none of them may suppress.
-    Call {
-        /// The future is dropped when it is still pending after so many polls, as a lost `select!` drops it; what
-        /// encloses the call lives on (rule CAN-4).
-        limit: Option<u8>,
-        /// Its number, and its value when it does not return earlier.
-        id: Id,
-        /// The managers of the attribute.
-        items: Vec<Manager>,
-        /// The function's body.
+    /// Takes everything out of an enclosing stack, and closes it after what is inside (rule STK-4). When control leaves
+    /// what is inside, it is dropped instead.
+    Moved {
+        /// The number of the stack's block.
+        stack: Id,
+        /// What is done in between.
         body: Vec<Stmt>,
     },
+    /// A call of another function.
+    Call(Call),
 }
 
 /// A way to leave.
@@ -111,6 +119,21 @@ pub struct With {
     pub otherwise: bool,
 }
 
+/// A call of another function, whose error is raised and whose value is logged. When there are managers, they are those
+/// of its attribute; none of them may suppress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The future is dropped when it is still pending after so many polls, as a lost `select!` drops it; what encloses
+    /// the call lives on (rule CAN-4).
+    pub limit: Option<u8>,
+    /// Its number, and its value when it does not return earlier.
+    pub id: Id,
+    /// The managers of the attribute.
+    pub items: Vec<Manager>,
+    /// The function's body.
+    pub body: Vec<Stmt>,
+}
+
 impl With {
     /// Whether it has an `else`: where no manager can suppress, it never has (rule SUP-3). The stacks can, all of them.
     #[must_use]
@@ -133,6 +156,18 @@ pub enum Tail {
     Err,
     /// `Err(..)`, and a `?` after the block.
     ErrRaised,
+}
+
+impl Tail {
+    /// How it is logged with this number in it, unless it is an error.
+    #[must_use]
+    pub fn shown(self, id: Id) -> Option<String> {
+        match self {
+            Tail::Unit => None,
+            Tail::Number => Some(id.to_string()),
+            Tail::Ok | Tail::Err | Tail::ErrRaised => Some(format!("Ok({id})")),
+        }
+    }
 }
 
 /// What a manager does at each step.
@@ -171,6 +206,8 @@ pub enum Kind {
     Scoped,
     /// A function with `#[async_context_manager]`.
     Generator,
+    /// One that borrows, and so implements `ScopedAsyncContextManager`.
+    ScopedGenerator,
     /// An exit that is pushed on a stack.
     Pushed,
     /// A callback on a stack, which is not told how the body ended.
@@ -182,6 +219,18 @@ impl Kind {
     #[must_use]
     pub fn is_exit(self) -> bool {
         matches!(self, Kind::Pushed | Kind::Callback)
+    }
+
+    /// Whether it is a function.
+    #[must_use]
+    pub fn is_generator(self) -> bool {
+        matches!(self, Kind::Generator | Kind::ScopedGenerator)
+    }
+
+    /// Whether its exit is over when its future is dropped.
+    #[must_use]
+    pub fn is_scoped(self) -> bool {
+        matches!(self, Kind::Scoped | Kind::ScopedGenerator)
     }
 
     /// Whether it has an `inspect`.
@@ -222,6 +271,13 @@ impl Manager {
             verdict: None,
             interrupts: None,
             inside: None,
+        }
+    }
+
+    pub fn scoped(self) -> Self {
+        Self {
+            kind: Kind::Scoped,
+            ..self
         }
     }
 
@@ -276,6 +332,12 @@ impl Manager {
         }
     }
 
+    /// Whether its exit is ever pending.
+    pub fn pends_in_exit(&self) -> bool {
+        let pends_inside = |inside: &Self| inside.pends_in_exit();
+        self.exit_pends > 0 || self.inside.as_deref().is_some_and(pends_inside)
+    }
+
     /// Whether it has an error to raise.
     pub fn can_fail(&self) -> bool {
         self.enter == Act::Fail || self.exit == Act::Fail || self.interrupts.is_some()
@@ -286,10 +348,13 @@ impl Manager {
     pub fn of_its_kind(self) -> Self {
         let mut item = self;
         item.inspect_panics &= item.kind.inspects();
-        item.inside = item.inside.filter(|_| item.kind == Kind::Generator);
+        item.inside = item.inside.filter(|_| item.kind.is_generator());
         if let Some(inside) = &mut item.inside {
+            if item.kind == Kind::Generator || !inside.kind.inspects() {
+                inside.kind = Kind::Surviving;
+            }
             // It could not end what the generator's block is in, and nobody polls its interrupt.
-            (inside.kind, inside.inside) = (Kind::Surviving, None);
+            inside.inside = None;
             (inside.verdict, inside.interrupts) = (None, None);
         }
         if item.kind.is_exit() {
@@ -308,7 +373,7 @@ impl Manager {
     fn is_valid(&self, stacked: bool) -> bool {
         let has_place = match self.kind {
             Kind::Surviving | Kind::Generator => true,
-            Kind::Scoped => !stacked,
+            Kind::Scoped | Kind::ScopedGenerator => !stacked,
             Kind::Pushed | Kind::Callback => stacked,
         };
         has_place && self.clone().of_its_kind() == *self
@@ -329,30 +394,49 @@ impl Program {
     }
 }
 
-/// `targets` are the numbers of the enclosing loops and labeled blocks, and whether each is a loop.
-fn are_valid(stmts: &[Stmt], targets: &mut Vec<(Id, bool)>) -> bool {
+/// What encloses a statement, and can be named in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Loop(Id),
+    Labeled(Id),
+    Stack(Id),
+}
+
+fn are_valid(stmts: &[Stmt], targets: &mut Vec<Target>) -> bool {
     stmts.iter().all(|stmt| match stmt {
         Stmt::Log(_) | Stmt::Pend(_) => true,
-        Stmt::Leave { way, .. } => match way {
-            Way::Break(target) => targets.iter().any(|(id, _)| id == target),
-            Way::Continue(target) => targets.contains(&(*target, true)),
+        Stmt::Leave { way, .. } => match *way {
+            Way::Break(id) => {
+                targets.contains(&Target::Loop(id)) || targets.contains(&Target::Labeled(id))
+            }
+            Way::Continue(id) => targets.contains(&Target::Loop(id)),
             Way::Return | Way::ReturnErr | Way::Raise | Way::Panic => true,
         },
-        Stmt::Loop { id, body, .. } | Stmt::Labeled { id, body } => {
-            targets.push((*id, matches!(stmt, Stmt::Loop { .. })));
-            let valid = are_valid(body, targets);
-            targets.pop();
-            valid
-        }
+        Stmt::Loop { id, body, .. } => are_valid_inside(Target::Loop(*id), body, targets),
+        Stmt::Labeled { id, body } => are_valid_inside(Target::Labeled(*id), body, targets),
         Stmt::With(with) => {
             let mut items = with.items.iter();
             !with.items.is_empty()
                 && items.all(|item| item.is_valid(with.stacked))
-                && are_valid(&with.body, targets)
+                && if with.stacked {
+                    are_valid_inside(Target::Stack(with.id), &with.body, targets)
+                } else {
+                    are_valid(&with.body, targets)
+                }
         }
-        Stmt::Call { items, body, .. } => {
+        Stmt::Moved { stack, body } => {
+            targets.contains(&Target::Stack(*stack)) && are_valid(body, targets)
+        }
+        Stmt::Call(call) => {
             let is_valid = |item: &Manager| item.verdict.is_none() && item.is_valid(false);
-            items.iter().all(is_valid) && are_valid(body, &mut Vec::new())
+            call.items.iter().all(is_valid) && are_valid(&call.body, &mut Vec::new())
         }
     })
+}
+
+fn are_valid_inside(target: Target, body: &[Stmt], targets: &mut Vec<Target>) -> bool {
+    targets.push(target);
+    let valid = are_valid(body, targets);
+    targets.pop();
+    valid
 }

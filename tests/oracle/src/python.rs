@@ -2,9 +2,9 @@
 //!
 //! | where they differ | what becomes of it |
 //! | --- | --- |
-//! | a failing exit takes the place of what was pending (ERR-3, PAN-2) | [`Dialect::Python`](crate::oracle::Dialect) |
-//! | an interruption ends a running exit (CAN-6) | [`Dialect::Python`](crate::oracle::Dialect) |
-//! | nothing is reported (ERR-5) | [`Dialect::Python`](crate::oracle::Dialect) |
+//! | a failing exit takes the place of what was pending (ERR-3, PAN-2) | [`Dialect::Python`](crate::program::Dialect) |
+//! | an interruption ends a running exit (CAN-6) | [`Dialect::Python`](crate::program::Dialect) |
+//! | nothing is reported (ERR-5) | [`Dialect::Python`](crate::program::Dialect) |
 //! | panics (PAN-1, SUP-4) | an exception that is no `Exception`; the managers' classes tell them apart |
 //! | `return Err(..)` and an `Err` as tail are values (FLO-4) | raised |
 //! | `else` (SUP-5) | an `if` after the block, on a flag that the managers' classes set |
@@ -14,79 +14,134 @@
 //! | no `inspect` that could panic (PAN-3) | [`comparable`] |
 //! | one kind of manager, without `abandon` (CAN-1) | [`comparable`] |
 //! | a stack whose body returned goes on returning when an exit failed and another suppressed it (FLO-6, STK-1) | [`comparable`] |
+//! | what is moved out of a stack goes on outside when its closing is dropped (STK-4, CAN-1, CAN-2) | [`comparable`] |
 //! | an interruption reaches what a generator opened while that exits (CAN-6, GEN-6) | [`comparable`] |
 //! | without `try`, a failure skips the clean-up of a generator (GEN-3) | there is one |
 
 use std::fmt::Write;
 
-use crate::program::{Act, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
+use crate::program::{Act, Call, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
 
 /// The nearest program that means something in Python, and the same as here.
 #[must_use]
 pub fn comparable(program: &Program) -> Program {
-    let mut program = program.clone();
-    let is_dropped = program.end != End::Run;
-    adapt(&mut program.body, None, &|item| {
-        item.inspect_panics = false;
-        if is_dropped {
-            if item.kind == Kind::Scoped {
-                item.kind = Kind::Surviving;
-            }
-            item.exit = Act::Succeed;
-            item.exit_pends = 0;
-        }
-        // An interruption ends a running exit, and so what a generator opened is told of it there.
-        if let Some(inside) = &mut item.inside {
-            item.exit_pends = 0;
-            (inside.inspect_panics, inside.exit_pends) = (false, 0);
-            if is_dropped {
-                inside.exit = Act::Succeed;
-            }
-        }
-    });
-    program
+    let adapter = Adapter {
+        is_dropped: program.end != End::Run,
+        innermost: None,
+    };
+    Program {
+        body: adapter.stmts(&program.body),
+        ..*program
+    }
 }
 
-/// `innermost` is the loop that an unlabeled jump reaches.
-fn adapt(stmts: &mut [Stmt], innermost: Option<Id>, item: &impl Fn(&mut Manager)) {
-    for stmt in stmts {
-        if let Stmt::Labeled { id, body } = stmt {
-            let (id, body) = (*id, std::mem::take(body));
-            *stmt = Stmt::Loop { id, times: 1, body };
-        }
+/// What encloses the statements that are adapted.
+#[derive(Clone, Copy)]
+struct Adapter {
+    /// Whether the program is dropped.
+    is_dropped: bool,
+    /// The loop that an unlabeled jump reaches.
+    innermost: Option<Id>,
+}
+
+impl Adapter {
+    fn stmts(self, stmts: &[Stmt]) -> Vec<Stmt> {
+        stmts.iter().flat_map(|stmt| self.stmt(stmt)).collect()
+    }
+
+    fn inside(self, id: Id, times: u8, body: &[Stmt]) -> Vec<Stmt> {
+        let innermost = Some(id);
+        let body = Self { innermost, ..self }.stmts(body);
+        vec![Stmt::Loop { id, times, body }]
+    }
+
+    fn stmt(self, stmt: &Stmt) -> Vec<Stmt> {
         match stmt {
-            Stmt::Log(_) | Stmt::Pend(_) | Stmt::Labeled { .. } => {}
+            Stmt::Labeled { id, body } => return self.inside(*id, 1, body),
+            Stmt::Loop { id, times, body } => return self.inside(*id, *times, body),
+            // What is moved out is closed at once, and so is never left behind.
+            Stmt::Moved { stack, body } => {
+                let (stack, mut stmts) = (*stack, self.stmts(body));
+                let body = vec![];
+                stmts.push(Stmt::Moved { stack, body });
+                return stmts;
+            }
+            _ => {}
+        }
+        let mut stmt = stmt.clone();
+        match &mut stmt {
             Stmt::Leave { way, .. } => {
-                if let (Way::Break(target) | Way::Continue(target), Some(id)) = (way, innermost) {
-                    *target = id;
+                if let (Way::Break(to) | Way::Continue(to), Some(id)) = (way, self.innermost) {
+                    *to = id;
                 }
             }
-            Stmt::Loop { id, body, .. } => adapt(body, Some(*id), item),
             Stmt::With(with) => {
                 if with.tail == Tail::Err {
                     with.tail = Tail::ErrRaised;
                 }
-                with.items.iter_mut().for_each(item);
+                let is_moved = is_moved(&with.body, with.id);
+                self.managers(&mut with.items, is_moved);
                 if with.stacked {
                     keep_raising(&mut with.items);
                 }
-                adapt(&mut with.body, innermost, item);
+                with.body = self.stmts(&with.body);
             }
-            Stmt::Call {
-                limit, items, body, ..
-            } => {
-                *limit = None;
-                items.iter_mut().for_each(item);
-                adapt(body, None, item);
+            Stmt::Call(call) => {
+                call.limit = None;
+                self.managers(&mut call.items, false);
+                let innermost = None;
+                call.body = Self { innermost, ..self }.stmts(&call.body);
+            }
+            _ => {}
+        }
+        vec![stmt]
+    }
+
+    fn managers(self, items: &mut [Manager], is_moved: bool) {
+        for item in items {
+            item.inspect_panics = false;
+            if self.is_dropped {
+                item.kind = match item.kind {
+                    Kind::Scoped => Kind::Surviving,
+                    Kind::ScopedGenerator => Kind::Generator,
+                    kind => kind,
+                };
+                item.exit = Act::Succeed;
+            }
+            if self.is_dropped || is_moved {
+                item.exit_pends = 0;
+            }
+            // An interruption ends a running exit, and so what a generator opened is told of it there.
+            if let Some(inside) = &mut item.inside {
+                item.exit_pends = 0;
+                (inside.inspect_panics, inside.exit_pends) = (false, 0);
+                if self.is_dropped {
+                    (inside.kind, inside.exit) = (Kind::Surviving, Act::Succeed);
+                }
             }
         }
     }
 }
 
-/// No entry suppresses the error of an inner entry's exit.
+/// Whether what is in a stack is taken out of it.
+fn is_moved(stmts: &[Stmt], from: Id) -> bool {
+    stmts.iter().any(|stmt| match stmt {
+        Stmt::Moved { stack, body } => *stack == from || is_moved(body, from),
+        Stmt::Loop { body, .. } | Stmt::Labeled { body, .. } => is_moved(body, from),
+        Stmt::With(with) => is_moved(&with.body, from),
+        _ => false,
+    })
+}
+
+/// No entry suppresses the error of an inner entry's exit, nor the interruption of one.
 fn keep_raising(entries: &mut [Manager]) {
+    let interrupts = entries.iter().any(|entry| entry.interrupts.is_some());
     let fails = |entry: &Manager| entry.exit != Act::Succeed;
-    let raises = |entry: &Manager| fails(entry) || entry.inside.as_deref().is_some_and(fails);
+    let raises = |entry: &Manager| {
+        fails(entry)
+            || entry.inside.as_deref().is_some_and(fails)
+            || (interrupts && entry.exit_pends > 0)
+    };
     let innermost = entries.iter().rposition(raises).unwrap_or_default();
     for entry in &mut entries[..innermost] {
         entry.verdict = None;
@@ -177,9 +232,17 @@ impl Printer {
             }
             Stmt::Labeled { .. } => unreachable!("a comparable program has none"),
             Stmt::With(with) => self.with(with),
-            Stmt::Call {
+            Stmt::Moved { stack, body } => {
+                self.line(&format!("run.log(\"pop_all {stack}\")"));
+                self.line(&format!("b{stack}.is_moved = True"));
+                self.line(&format!("moved = s{stack}.pop_all()"));
+                self.stmts(body);
+                self.line("await moved.aclose()");
+                self.line(&format!("run.log(\"closed {stack}\")"));
+            }
+            Stmt::Call(Call {
                 id, items, body, ..
-            } => {
+            }) => {
                 self.function(&format!("call_{id}"), *id, items, body);
                 self.line(&format!("v{id} = await call_{id}(run)"));
                 self.line(&format!("run.log(f\"value {id}: {{v{id}}}\")"));
@@ -257,7 +320,7 @@ fn entry(item: &Manager, block: Id) -> String {
 fn make(item: &Manager, block: Id) -> String {
     let made = format!("{}.made()", plan(item, block));
     match item.kind {
-        Kind::Generator => format!("generator({made})"),
+        Kind::Generator | Kind::ScopedGenerator => format!("generator({made})"),
         _ => made,
     }
 }

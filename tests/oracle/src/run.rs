@@ -14,14 +14,14 @@ use std::task::{Context, Poll, Waker};
 
 use async_with::report::{Entry, collect};
 use async_with::{
-    AsyncContextManager, Cause, ExitVerdict, Generated, Raised, ScopedAsyncContextManager, Verdict,
-    async_context_manager, async_with, drain, pending_exits,
+    AsyncContextManager, Cause, ExitVerdict, Generated, Raised, ScopedAsyncContextManager,
+    ScopedGenerated, Verdict, async_context_manager, async_with, drain, pending_exits,
 };
 use async_with_tests::{Log, pend, short};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
-use crate::program::{Act, End, Id, Manager, label};
+use crate::program::{Act, End, Id, Kind, Manager, label};
 
 /// What statements and managers fail with.
 #[derive(Clone, PartialEq, Eq)]
@@ -253,6 +253,25 @@ impl<'a> Made<'a> {
         V::generator(self.run.clone(), self.plan)
     }
 
+    /// A manager that is a function, and borrows.
+    pub fn scoped_generator(
+        self,
+    ) -> ScopedGenerated<Entered, Boom, (), impl Future<Output = Result<(), Boom>> + use<'a>> {
+        scoped_generator(self.run, self.plan)
+    }
+
+    /// A manager that is a function, borrows, and decides.
+    pub fn deciding_scoped_generator(
+        self,
+    ) -> ScopedGenerated<
+        Entered,
+        Boom,
+        Verdict,
+        impl Future<Output = Result<Verdict, Boom>> + use<'a>,
+    > {
+        deciding_scoped_generator(self)
+    }
+
     /// A manager that borrows.
     #[must_use]
     pub fn scoped<V, E>(self) -> Scoped<'a, V, E> {
@@ -342,37 +361,70 @@ impl<V: ExitVerdict, E: FromBoom> ScopedAsyncContextManager for Scoped<'_, V, E>
 }
 
 macro_rules! generator {
-    ($name:ident($run:ident, $plan:ident) => $end:expr) => {
+    (
+        $(#[$attribute:meta])*
+        fn $name:ident($($parameter:ident: $type:ty),*) with ($run:expr, $plan:expr);
+        ends with $end:expr;
+        $(inside $kind:ident: $made:ident;)*
+    ) => {
         /// A manager that is one function, which may open another one around its yield.
-        #[async_context_manager]
-        async fn $name($run: Run, $plan: Manager) -> Result<Entered, Boom> {
-            $run.set_up(&$plan).await?;
-            if let Some(inside) = $plan.inside.clone() {
-                async_with! { $run.try_make(*inside)?.surviving::<(), Boom>() => {
-                    let entered = $run.entered(&$plan);
-                    let (_, cause) = if $plan.interrupts.is_some() {
-                        yield_!(entered, interrupt = $run.interrupt(&$plan))
+        $(#[$attribute])*
+        async fn $name($($parameter: $type),*) -> Result<Entered, Boom> {
+            let (run, plan) = (&$run, &$plan);
+            run.set_up(plan).await?;
+            match plan.inside.clone() {
+                $(Some(inside) if inside.kind == Kind::$kind => {
+                    async_with! { run.try_make(*inside)?.$made::<(), Boom>() => {
+                        let entered = run.entered(plan);
+                        let (_, cause) = if plan.interrupts.is_some() {
+                            yield_!(entered, interrupt = run.interrupt(plan))
+                        } else {
+                            yield_!(entered)
+                        };
+                        run.exit(plan, cause).await?;
+                    }}
+                })*
+                _ => {
+                    let mut entered = run.entered(plan);
+                    let cause = if plan.interrupts.is_some() {
+                        yield_!(&mut entered, interrupt = run.interrupt(plan))
                     } else {
-                        yield_!(entered)
+                        yield_!(&mut entered)
                     };
-                    $run.exit(&$plan, cause).await?;
-                }}
-            } else {
-                let mut entered = $run.entered(&$plan);
-                let cause = if $plan.interrupts.is_some() {
-                    yield_!(&mut entered, interrupt = $run.interrupt(&$plan))
-                } else {
-                    yield_!(&mut entered)
-                };
-                $run.exit(&$plan, cause).await?;
+                    run.exit(plan, cause).await?;
+                }
             }
             $end
         }
     };
 }
 
-generator!(generator(run, plan) => Ok(()));
-generator!(deciding_generator(run, plan) => Ok::<Verdict, _>(plan.verdict.unwrap_or_default()));
+generator! {
+    #[async_context_manager]
+    fn generator(run: Run, plan: Manager) with (run, plan);
+    ends with Ok(());
+    inside Surviving: surviving;
+}
+generator! {
+    #[async_context_manager]
+    fn deciding_generator(run: Run, plan: Manager) with (run, plan);
+    ends with Ok::<Verdict, _>(plan.verdict.unwrap_or_default());
+    inside Surviving: surviving;
+}
+generator! {
+    #[async_context_manager]
+    fn scoped_generator(run: &Run, plan: Manager) with (*run, plan);
+    ends with Ok(());
+    inside Surviving: surviving;
+    inside Scoped: scoped;
+}
+generator! {
+    #[async_context_manager(scoped)]
+    fn deciding_scoped_generator(made: Made<'_>) with (*made.run, made.plan);
+    ends with Ok::<Verdict, _>(made.plan.verdict.unwrap_or_default());
+    inside Surviving: surviving;
+    inside Scoped: scoped;
+}
 
 /// How a generator may end.
 pub trait Generates: ExitVerdict + Sized {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::program::{Act, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
+use crate::program::{Act, Call, End, Id, Kind, Manager, Program, Stmt, Tail, Way, With};
 
 /// The source of a crate that runs the programs and prints what they write.
 #[must_use]
@@ -12,7 +12,7 @@ pub fn batch(programs: &[Program]) -> String {
          #![allow(unreachable_code, unused, clippy::all)]\n\n\
          use std::convert::Infallible;\n\n\
          use async_with::{async_with, prelude::*};\n\
-         use async_with_oracle::program::{Act, End, Manager};\n\
+         use async_with_oracle::program::{Act, Call, End, Manager};\n\
          use async_with_oracle::run::{Boom, Driver, Entered, Run};\n\n\
          /// A macro that `async_with!` does not know.\n\
          macro_rules! perform {\n    ($leave:expr) => {\n        $leave\n    };\n}\n",
@@ -125,12 +125,23 @@ impl Printer {
                 self.line(&format!("run.value({id}, value);"));
             }
             Stmt::With(with) => self.with(with),
-            Stmt::Call {
+            Stmt::Moved { stack, body } => {
+                self.line("{");
+                self.indented(|printer| {
+                    printer.line(&format!("run.log(\"pop_all {stack}\");"));
+                    printer.line(&format!("let mut moved = stack_{stack}.pop_all();"));
+                    printer.stmts(body);
+                    printer.line("moved.close().await?;");
+                    printer.line(&format!("run.log(\"closed {stack}\");"));
+                });
+                self.line("}");
+            }
+            Stmt::Call(Call {
                 limit,
                 id,
                 items,
                 body,
-            } => {
+            }) => {
                 self.function(&format!("call_{id}"), items, body, &format!("Ok({id})"));
                 let Some(limit) = limit else {
                     self.line(&format!("let value = call_{id}(run).await?;"));
@@ -156,7 +167,7 @@ impl Printer {
             Tail::ErrRaised => ("let value: u32 = ", "?"),
         };
         let items = if with.stacked {
-            "AsyncExitStack::suppressing() as stack".to_owned()
+            format!("AsyncExitStack::suppressing() as stack_{}", with.id)
         } else {
             list(&with.items)
         };
@@ -176,9 +187,11 @@ impl Printer {
             if with.stacked {
                 if is_let {
                     printer.line("#[with]");
-                    printer.line("let stack = AsyncExitStack::suppressing();");
+                    let id = with.id;
+                    printer.line(&format!("let stack_{id} = AsyncExitStack::suppressing();"));
                 }
-                with.items.iter().for_each(|item| printer.entry(item));
+                let items = with.items.iter();
+                items.for_each(|item| printer.entry(with.id, item));
             } else if is_let {
                 for item in &with.items {
                     printer.line("#[with]");
@@ -225,7 +238,7 @@ impl Printer {
     }
 
     /// What a stack is given.
-    fn entry(&mut self, item: &Manager) {
+    fn entry(&mut self, stack: Id, item: &Manager) {
         // What a stack lends of a generator dereferences to the resource, and `?` does not convert `Infallible`.
         let pattern = match (item.kind, pattern(item, "")) {
             (Kind::Generator, "Entered(number)") => "entered",
@@ -235,11 +248,14 @@ impl Printer {
         let entry = match (item.kind, pattern) {
             (Kind::Pushed, _) => {
                 let verdict = verdict(item);
-                format!("stack.push(run.pushed::<{verdict}>({}))", plan(item))
+                format!(
+                    "stack_{stack}.push(run.pushed::<{verdict}>({}))",
+                    plan(item)
+                )
             }
-            (Kind::Callback, _) => format!("stack.callback(run.callback({}))", plan(item)),
-            (_, "") => format!("stack.enter({}).await?", make()),
-            (_, pattern) => format!("let {pattern} = stack.enter({}).await?", make()),
+            (Kind::Callback, _) => format!("stack_{stack}.callback(run.callback({}))", plan(item)),
+            (_, "") => format!("stack_{stack}.enter({}).await?", make()),
+            (_, pattern) => format!("let {pattern} = stack_{stack}.enter({}).await?", make()),
         };
         self.line(&format!("{entry};"));
     }
@@ -315,6 +331,9 @@ fn plan(item: &Manager) -> String {
     if let Some(poll) = item.interrupts {
         add(format!(".interrupts({poll})"));
     }
+    if item.kind == Kind::Scoped {
+        add(".scoped()".to_owned());
+    }
     if let Some(inside) = &item.inside {
         add(format!(".inside({})", self::plan(inside)));
     }
@@ -339,6 +358,10 @@ fn make(item: &Manager) -> String {
     };
     let kind = match item.kind {
         Kind::Generator => return format!("{made}.generator::<{verdict}>()"),
+        Kind::ScopedGenerator if item.verdict.is_some() => {
+            return format!("{made}.deciding_scoped_generator()");
+        }
+        Kind::ScopedGenerator => return format!("{made}.scoped_generator()"),
         Kind::Surviving => "surviving",
         Kind::Scoped => "scoped",
         Kind::Pushed | Kind::Callback => unreachable!("only a stack has exits alone"),

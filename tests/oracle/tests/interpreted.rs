@@ -1,8 +1,7 @@
 //! Thousands of programs, through one generic block.
 
 use async_with_oracle::interpret::interpret;
-use async_with_oracle::oracle::Dialect;
-use async_with_oracle::program::Program;
+use async_with_oracle::program::{Dialect, Program};
 use async_with_oracle::run::Driver;
 
 use crate::{compare, programs, variable};

@@ -12,12 +12,13 @@ mod generated;
 mod interpreted;
 mod printed;
 mod python;
+mod reference;
 
 use std::fmt::Write;
 
 use async_with_oracle::generate::{self, shrink};
-use async_with_oracle::oracle::{Dialect, predict};
-use async_with_oracle::program::Program;
+use async_with_oracle::oracle::predict;
+use async_with_oracle::program::{Dialect, Program};
 use async_with_oracle::rust;
 
 fn variable(name: &str, default: usize) -> usize {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use async_with_oracle::oracle::{Dialect, predict};
-use async_with_oracle::program::{Program, Stmt, Way};
+use async_with_oracle::oracle::predict;
+use async_with_oracle::program::{Dialect, Program, Stmt, Way};
 use async_with_oracle::run::printed;
 use async_with_oracle::rust;
 
@@ -76,8 +76,9 @@ fn jumps(stmts: &[Stmt], most: &mut usize) -> Vec<Way> {
                 *most = out.len().max(*most);
                 jumps_out.extend(out);
             }
-            Stmt::Call { body, .. } => {
-                jumps(body, most);
+            Stmt::Moved { body, .. } => jumps_out.extend(jumps(body, most)),
+            Stmt::Call(call) => {
+                jumps(&call.body, most);
             }
         }
     }

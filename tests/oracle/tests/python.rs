@@ -5,8 +5,8 @@ use std::io::{Write, stderr};
 use std::path::Path;
 use std::process::Command;
 
-use async_with_oracle::oracle::{Dialect, predict};
-use async_with_oracle::program::Program;
+use async_with_oracle::oracle::predict;
+use async_with_oracle::program::{Dialect, Program};
 use async_with_oracle::python::{batch, comparable};
 use async_with_oracle::run::printed;
 
