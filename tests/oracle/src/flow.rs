@@ -1,6 +1,6 @@
-//! How control goes on: the words of the [reference](crate::oracle).
+//! The words of the [reference](crate::oracle): how control goes on, and what is open.
 
-use crate::program::{Act, Id, Way};
+use crate::program::{Act, Id, Manager, Way};
 
 /// How control goes on: `Ok` where it falls through.
 pub(crate) type Goes = Result<(), Flow>;
@@ -52,4 +52,34 @@ pub(crate) fn act(act: Act, step: &'static str, id: Id) -> Goes {
         Act::Fail => Err(Flow::Failed(step, id)),
         Act::Panic => Err(Flow::Panicked(step, id)),
     }
+}
+
+/// A block, or a call. A stack itself is a block without a manager, and so is what was moved out of one.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Level<'p> {
+    pub(crate) manager: Option<&'p Manager>,
+    /// The stack through which the manager was entered.
+    pub(crate) stack: Option<Id>,
+    /// After how many more polls it is dropped.
+    pub(crate) limit: Option<u32>,
+}
+
+/// The blocks of items, and that of the stack through which they are entered.
+pub(crate) fn levels(items: &[Manager], stack: Option<Id>) -> Vec<Level<'_>> {
+    let level = |manager| Level {
+        manager,
+        stack,
+        limit: None,
+    };
+    let around = stack.map(|_| Level::default());
+    let entered = items.iter().map(|manager| level(Some(manager)));
+    around.into_iter().chain(entered).collect()
+}
+
+/// The exit of what was dropped.
+pub(crate) struct Detached {
+    /// The index of what was dropped: the innermost block outside of it waits for this exit.
+    pub(crate) inside: usize,
+    pub(crate) lines: Vec<String>,
+    pub(crate) pends: bool,
 }

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::mem;
 
-use crate::flow::{CANCELLED, COMPLETED, Cause, DROPPED, FAILED, Flow, Goes, act, cause};
+use crate::flow::{
+    CANCELLED, COMPLETED, Cause, DROPPED, Detached, FAILED, Flow, Goes, Level, act, cause, levels,
+};
 use crate::program::{
     Dialect, End, Id, Kind, Manager, Program, Stmt, Tail, Verdict, Way, With, label,
 };
@@ -71,23 +73,6 @@ struct Oracle<'p> {
     survives: bool,
     /// What exits was dropped, with the level of this index, and goes on outside from this line on.
     outside: Option<(usize, usize)>,
-}
-
-/// A block, or a call. A stack itself is a block without a manager, and so is what was moved out of one.
-#[derive(Clone, Copy, Default)]
-struct Level<'p> {
-    manager: Option<&'p Manager>,
-    /// The stack through which the manager was entered.
-    stack: Option<Id>,
-    /// After how many more polls it is dropped.
-    limit: Option<u32>,
-}
-
-struct Detached {
-    /// The index of what was dropped: the innermost block outside of it waits for this exit.
-    inside: usize,
-    lines: Vec<String>,
-    pends: bool,
 }
 
 impl<'p> Oracle<'p> {
@@ -371,13 +356,9 @@ impl<'p> Oracle<'p> {
             self.lose(flow);
             return exited;
         }
+        let verdict = of.and_then(|manager| manager.verdict);
         let outer = self.interrupted.filter(|(index, _)| Some(*index) < depth);
-        self.conclude(
-            of.and_then(|manager| manager.verdict),
-            flow,
-            exited,
-            outer.is_some(),
-        )
+        self.conclude(verdict, flow, exited, outer.is_some())
     }
 
     /// What was to be raised after an exit has nobody to be raised to. An interruption was to end the block, and so does
@@ -445,11 +426,9 @@ impl<'p> Oracle<'p> {
         let Some(inner) = &manager.inside else {
             return ended;
         };
-        let is_told = ended.is_ok() && told != COMPLETED;
-        let flow = if is_told {
-            Err(Flow::Told(told))
-        } else {
-            ended
+        let flow = match ended {
+            Ok(()) if told != COMPLETED => Err(Flow::Told(told)),
+            _ => ended,
         };
         self.leave(Some(inner), flow, None)
     }
@@ -516,16 +495,4 @@ impl<'p> Oracle<'p> {
         self.report("body", cause(flow), flow);
         Err(later)
     }
-}
-
-/// The blocks of items, and that of the stack through which they are entered.
-fn levels(items: &[Manager], stack: Option<Id>) -> Vec<Level<'_>> {
-    let level = |manager| Level {
-        manager,
-        stack,
-        limit: None,
-    };
-    let around = stack.map(|_| Level::default());
-    let entered = items.iter().map(|manager| level(Some(manager)));
-    around.into_iter().chain(entered).collect()
 }
