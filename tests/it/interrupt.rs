@@ -20,7 +20,7 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::{runtimes, until, within_reason};
+use crate::runtimes::{runtimes, until, within_reason};
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)

@@ -1,4 +1,4 @@
-//! One test binary, one module per group of rules. Every test names the rules that it proves.
+//! What a block does: one module per group of rules. Every test names the rules that it proves.
 
 // The bodies under test are written to be seen through, not to please. What the expansion itself may raise is held to
 // every lint elsewhere.
@@ -13,10 +13,8 @@
     clippy::while_immutable_condition
 )]
 
-mod adaptors;
 mod attribute;
 mod cancellation;
-mod conformance;
 mod cost;
 mod errors;
 mod examples;
@@ -24,16 +22,14 @@ mod exit;
 mod flow;
 mod generators;
 mod interrupt;
-mod join;
-mod managers;
 mod matrix;
 mod order;
 mod panics;
-mod peers;
 mod readme;
 mod regressions;
 mod reports;
-mod resources;
+#[path = "../runtimes.rs"]
+mod runtimes;
 mod shutdown;
 mod shutdown_example;
 mod stack;
@@ -42,9 +38,7 @@ mod sugar;
 mod support;
 mod suppression;
 mod syntax;
-mod task_group;
 mod tasks;
-mod testing;
 mod tidy;
 mod types;
 mod ui;

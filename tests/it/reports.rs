@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::until;
+use crate::runtimes::until;
 
 /// A block whose exit fails because its body did, so that there is something to report.
 async fn fails_twice(log: &Log, name: &'static str) -> Result<(), Boom> {

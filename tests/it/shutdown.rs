@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::Instant;
 
-use crate::cancellation::{on_each_runtime, runtimes, until, within_reason};
+use crate::runtimes::{on_each_runtime, runtimes, until, within_reason};
 
 type Block = Pin<Box<dyn Future<Output = ()> + Send>>;
 

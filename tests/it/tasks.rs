@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::task::{LocalSet, block_in_place, yield_now};
 use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::{on_each_runtime, runtimes, until, within_reason};
+use crate::runtimes::{on_each_runtime, runtimes, until, within_reason};
 
 type Block = Pin<Box<dyn Future<Output = ()> + Send>>;
 

@@ -120,6 +120,8 @@ fn tests_of(directory: &str) -> Vec<(String, BTreeSet<String>)> {
 fn every_rule_has_a_test_and_every_test_a_rule_that_exists() {
     let tests: Vec<_> = [
         "tests/it",
+        "tests/managers",
+        "tests/peers",
         "tests/process",
         "tests/no_runtime",
         "tests/tracing",
@@ -158,7 +160,7 @@ fn every_rule_has_a_test_and_every_test_a_rule_that_exists() {
     let mut table = String::from(
         "# Rules, their tests, and where they are documented\n\n\
          Generated: `UPDATE_EXPECT=1 cargo test -p async-with-tests --test it tidy`. The rules themselves are in \
-         `DESIGN.md`; sources are below `runtime/src`, pages of the guide in `runtime/docs`, tests below `tests/it`.\n\n\
+         `DESIGN.md`; sources are below `runtime/src`, pages of the guide in `runtime/docs`, tests below `tests`.\n\n\
          | rule | tests | documentation |\n| --- | --- | --- |\n",
     );
     let mut missing = Vec::new();

@@ -15,7 +15,7 @@ use futures::FutureExt;
 use tokio::sync::{AcquireError, Mutex, RwLock, Semaphore};
 use tokio::time::Instant;
 
-use crate::cancellation::on_each_runtime;
+use crate::runtimes::on_each_runtime;
 
 /// A lock is a manager, as in Python: it is held in the body, and free afterwards.
 #[tokio::test]

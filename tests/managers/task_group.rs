@@ -14,7 +14,7 @@ use futures::FutureExt;
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::{on_each_runtime, until, within_reason};
+use crate::runtimes::{on_each_runtime, until, within_reason};
 
 /// Opens a block, and stays in it.
 async fn stay(log: Log, name: &'static str) {

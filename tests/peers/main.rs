@@ -36,9 +36,9 @@
 //! | `test_decorator_with_exception` | ported | ATT-1, ERR-2 |
 //! | `test_decorating_method` | ported | ATT-1 |
 //! | `test_instance_docs` | none | values have no documentation |
-//! | `test_aclosing` | elsewhere | see `tests/it/managers.rs` |
-//! | `test_aclosing_error` | elsewhere | see `tests/it/managers.rs` |
-//! | `test_aclosing_bpo41229` | elsewhere | see `tests/it/managers.rs` |
+//! | `test_aclosing` | elsewhere | see `tests/managers/ready_made.rs` |
+//! | `test_aclosing_error` | elsewhere | see `tests/managers/ready_made.rs` |
+//! | `test_aclosing_bpo41229` | elsewhere | see `tests/managers/ready_made.rs` |
 //! | `test_async_callback` | ported | STK-3 |
 //! | `test_async_push` | ported | STK-3, EXI-5 |
 //! | `test_enter_async_context` | ported | STK-1, STK-2 |
@@ -46,7 +46,7 @@
 //! | `test_async_exit_exception_chaining` | differs | ERR-3, ERR-5, SUP-2 |
 //! | `test_async_exit_exception_explicit_none_context` | differs | ERR-2, ERR-3, STK-1 |
 //! | `test_instance_bypass_async` | none | methods belong to types |
-//! | `test_async_nullcontext` | elsewhere | see `tests/it/managers.rs` |
+//! | `test_async_nullcontext` | elsewhere | see `tests/managers/ready_made.rs` |
 //!
 //! # CPython's `test_contextlib.py`, `TestBaseExitStack`, in `contextlib`
 //!
@@ -134,8 +134,8 @@
 //! | `move/throws-if-disposed` | differs | `move_sets_state_to_disposed`: STK-4 |
 //! | `use/adds-async-disposable-value` | ported | STK-2 |
 //! | `use/adds-sync-disposable-value` | ported | STK-3 |
-//! | `use/allows-null-value` | elsewhere | `Option<M>`: see `tests/it/adaptors.rs` |
-//! | `use/allows-undefined-value` | elsewhere | `Option<M>`: see `tests/it/adaptors.rs` |
+//! | `use/allows-null-value` | elsewhere | `Option<M>`: see `tests/managers/adaptors.rs` |
+//! | `use/allows-undefined-value` | elsewhere | `Option<M>`: see `tests/managers/adaptors.rs` |
 //! | `use/puts-value-on-top-of-stack` | ported | ORD-2 |
 //! | `use/returns-value` | ported | STK-2 |
 //! | `use/throws-if-disposed` | differs | STK-4, STK-5 |
@@ -200,7 +200,7 @@
 //! | test | here | by which rule, or why not |
 //! | --- | --- | --- |
 //! | `releases resources in reverse order of acquisition` | ported | ORD-2, EXI-1 |
-//! | `makes acquires non interruptible` | differs | CAN-7; see `finish_enter` in `tests/it/adaptors.rs` |
+//! | `makes acquires non interruptible` | differs | CAN-7; see `finish_enter` in `tests/managers/adaptors.rs` |
 //! | `makes acquires non interruptible, overriding uncancelable` | differs | `makes_acquires_non_interruptible`: CAN-7 |
 //! | `releases resource if interruption happens during use` | ported | CAN-1, CAN-6 |
 //! | `supports interruptible acquires` | ported | CAN-6, CAN-7 |
@@ -213,7 +213,7 @@
 //! | `evalMap with error fails during use` | ported | EXI-2 |
 //! | `evalTap` | none | effects are async blocks, which have `?` and `await` |
 //! | `evalTap with error fails during use` | ported | `eval_map_with_error_fails_during_use` |
-//! | `releases resources that implement AutoCloseable` | elsewhere | `closing`: see `tests/it/managers.rs` |
+//! | `releases resources that implement AutoCloseable` | elsewhere | `closing`: see `tests/managers/ready_made.rs` |
 //! | `allocated releases two resources` | ported | STK-4 |
 //! | `allocated releases resources in reverse order of acquisition` | ported | STK-4 |
 //! | `allocated does not release until close is invoked` | ported | `allocated_releases_two_resources` |
@@ -228,9 +228,9 @@
 //! | `attempt is stack-safe over binds` | none | nothing is bound recursively |
 //! | `safe attempt suspended resource` | ported | ERR-2 |
 //! | `both: releases resources in reverse order of acquisition` | ported | `releases_resources_in_reverse_order_of_acquisition` |
-//! | `both: parallel acquisition and release` | elsewhere | `join`: see `tests/it/join.rs` |
-//! | `both: safety: lhs error during rhs interruptible region` | elsewhere | `join`: see `tests/it/join.rs` |
-//! | `both: safety: rhs error during lhs uninterruptible region` | elsewhere | `join`: see `tests/it/join.rs` |
+//! | `both: parallel acquisition and release` | elsewhere | `join`: see `tests/managers/join.rs` |
+//! | `both: safety: lhs error during rhs interruptible region` | elsewhere | `join`: see `tests/managers/join.rs` |
+//! | `both: safety: rhs error during lhs uninterruptible region` | elsewhere | `join`: see `tests/managers/join.rs` |
 //! | `both: propagate the exit case: use successfully, test left` | ported | `both_propagate_the_exit_case` |
 //! | `both: propagate the exit case: use successfully, test right` | ported | `both_propagate_the_exit_case` |
 //! | `both: propagate the exit case: use errored, test left` | ported | `both_propagate_the_exit_case` |
@@ -262,12 +262,12 @@
 //! | `onCancel: does not extend across the region` | ported | CAN-6, STK-4 |
 //! | `race: two acquisitions, closing the loser and maintaining the winner` | ported | CAN-1, STK-4 |
 //! | `race: closes the loser eagerly` | ported | `race_two_acquisitions_closing_the_loser_and_maintaining_the_winner` |
-//! | `start: runs fibers in parallel` | elsewhere | `task_group`: see `tests/it/task_group.rs` |
-//! | `start: run finalizers when completed and outer scope is closed` | elsewhere | `task_group`: see `tests/it/task_group.rs` |
-//! | `start: run finalizers after completion when outer scope is closed` | elsewhere | `task_group`: see `tests/it/task_group.rs` |
+//! | `start: runs fibers in parallel` | elsewhere | `task_group`: see `tests/managers/task_group.rs` |
+//! | `start: run finalizers when completed and outer scope is closed` | elsewhere | `task_group`: see `tests/managers/task_group.rs` |
+//! | `start: run finalizers after completion when outer scope is closed` | elsewhere | `task_group`: see `tests/managers/task_group.rs` |
 //! | `start: run finalizers once when canceled` | ported | CAN-1, EXI-1 |
-//! | `start: join scope contained by outer` | elsewhere | `task_group`: see `tests/it/task_group.rs` |
-//! | `Concurrent[Resource]: both: parallel acquisition and release` | elsewhere | `join`: see `tests/it/join.rs` |
+//! | `start: join scope contained by outer` | elsewhere | `task_group`: see `tests/managers/task_group.rs` |
+//! | `Concurrent[Resource]: both: parallel acquisition and release` | elsewhere | `join`: see `tests/managers/join.rs` |
 //! | `memoize: memoize and then flatten is identity` | none | a block acquires when it is entered |
 //! | `memoize: allocates once and releases at end` | none | a block acquires when it is entered |
 //! | `memoize: does not allocate if not used` | none | a block acquires when it is entered |
@@ -282,6 +282,9 @@
 //! | `verify use is stack-safe over binds - 2` | none | nothing is bound recursively |
 //! | `verify mapK is stack-safe over binds` | none | nothing is bound recursively |
 //! | `verify attempt is stack-safe over binds` | none | nothing is bound recursively |
+
+// The bodies under test are written to be seen through, not to please.
+#![allow(clippy::pedantic)]
 
 mod async_disposable_stack;
 mod contextlib;
@@ -460,15 +463,12 @@ pub(crate) async fn chained(
 const MODULES: [(&str, &str); 5] = [
     (
         "async_disposable_stack",
-        include_str!("peers/async_disposable_stack.rs"),
+        include_str!("async_disposable_stack.rs"),
     ),
-    ("contextlib", include_str!("peers/contextlib.rs")),
-    (
-        "contextlib_async",
-        include_str!("peers/contextlib_async.rs"),
-    ),
-    ("coroutines", include_str!("peers/coroutines.rs")),
-    ("resource", include_str!("peers/resource.rs")),
+    ("contextlib", include_str!("contextlib.rs")),
+    ("contextlib_async", include_str!("contextlib_async.rs")),
+    ("coroutines", include_str!("coroutines.rs")),
+    ("resource", include_str!("resource.rs")),
 ];
 
 /// The names of all tests here, with their modules.
@@ -513,7 +513,7 @@ fn the_tables_and_the_tests_agree() {
     let tests = tests();
     let (mut named, mut module) = (BTreeSet::new(), "");
     let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
-    let table = include_str!("peers.rs").lines();
+    let table = include_str!("main.rs").lines();
     for line in table
         .map_while(|line| line.strip_prefix("//!"))
         .map(str::trim_start)

@@ -13,7 +13,7 @@ use async_with_tests::{Boom, Gate, Log, pend};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::{on_each_runtime, within_reason};
+use crate::runtimes::{on_each_runtime, within_reason};
 
 /// The managers of the entries, without their paths, and what happened.
 fn summary(entries: &[Entry]) -> Vec<String> {

@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::within_reason;
+use crate::runtimes::within_reason;
 
 /// What is reported, as text.
 async fn reports<F: Future>(future: F) -> (F::Output, Vec<String>) {
