@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_with::{AsyncContextManagerExt as _, FinishEnter};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _};
 
@@ -99,13 +100,15 @@ impl Bank {
         }
     }
 
-    /// A transaction on a connection.
+    /// A transaction on a connection. When it is given up while it begins, it is begun and rolled back: the connection
+    /// can be used again.
     #[must_use]
-    pub fn transaction(&self, connection: &Shared) -> Transaction {
-        Transaction {
+    pub fn transaction(&self, connection: &Shared) -> FinishEnter<Transaction> {
+        let transaction = Transaction {
             connection: Arc::clone(connection),
             journal: self.journal.clone(),
-        }
+        };
+        transaction.finish_enter()
     }
 }
 

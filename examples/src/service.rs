@@ -9,7 +9,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_with::{AsyncContextManager, Cause, Raised, async_context_manager};
+use async_with::{
+    AsyncContextManager, AsyncContextManagerExt as _, Cause, FinishEnter, Raised,
+    async_context_manager,
+};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -187,13 +190,15 @@ impl Service {
         }
     }
 
-    /// A transaction on a connection.
+    /// A transaction on a connection. When it is given up while it begins, it is begun and rolled back: the connection
+    /// can be used again.
     #[must_use]
-    pub fn transaction(&self, connection: &Shared) -> Transaction {
-        Transaction {
+    pub fn transaction(&self, connection: &Shared) -> FinishEnter<Transaction> {
+        let transaction = Transaction {
             service: self.clone(),
             connection: Arc::clone(connection),
-        }
+        };
+        transaction.finish_enter()
     }
 }
 

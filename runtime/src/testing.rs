@@ -102,7 +102,9 @@
 //! ([`open_count`](Conformance::open_count)), how to make an enter that fails
 //! ([`failing_enter`](Conformance::failing_enter)), how to use the resource ([`usable`](Conformance::usable)), how many
 //! guards are held ([`guard_count`](Conformance::guard_count)). So is one that cannot be made because of something that
-//! another check finds: a manager with one flaw fails one check. In `open` checks, the count is the witness.
+//! another check finds: a manager with one flaw fails one check. In `open` checks, the count is the witness. A report that
+//! is printed ends with what the checks were not told, and how many of them would need it: without `open_count`, nothing
+//! is known of what a manager leaves behind.
 //!
 //! | about | checks |
 //! | --- | --- |
@@ -118,7 +120,7 @@
 //! | inspect (ERR-6) | `inspect_does_not_panic`, `inspect_keeps_the_error` |
 //! | interrupt (CAN-6) | `interrupt_does_not_panic`, `interrupt_does_not_fire_at_once`, `interrupt_releases` (open), `interruption_from_outside_ends_the_block` |
 //! | guards (EXI-6) | `guards_can_be_made`, `guards_are_balanced` |
-//! | several | `two_can_be_open`, `two_exit_in_order`, `two_exit_in_reverse`, `many_cycles_release` (open) |
+//! | several | `two_can_be_open`, `two_exit_in_order`, `two_exit_in_reverse`, `many_cycles_release` (open), `enter_works_in_the_end` |
 //! | reports (ERR-5) | `nothing_is_reported` |
 //!
 //! That enter and exit are `Send`, and that `interrupt` captures nothing, is checked by the compiler, as the protocol

@@ -78,6 +78,7 @@ checks! {
     two_exit_in_reverse
     many_cycles_release
     nothing_is_reported
+    enter_works_in_the_end
 }
 
 /// How many polls of an enter or exit are looked at, one by one.
@@ -887,6 +888,19 @@ impl<S: Managed> Subject<'_, '_, S> {
             ));
         }
         Ok(())
+    }
+
+    async fn enter_works_in_the_end(&mut self) -> Found {
+        if self.given.found_wrong {
+            return skipped("another check failed");
+        }
+        match self.entered().await {
+            Ok(()) => Ok(()),
+            Err(trouble) => wrong(format!(
+                "after all the checks, enter {trouble}; it worked at first, so look at what an enter or exit that was \
+                 dropped half-way leaves behind"
+            )),
+        }
     }
 
     async fn nothing_is_reported(&mut self) -> Found {

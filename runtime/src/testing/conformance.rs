@@ -1,5 +1,6 @@
 //! What a manager has to keep, and how it is asked.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct Conformance<'a, S: Managed> {
     pub(super) open_count: Option<Box<dyn Fn() -> usize + 'a>>,
     /// How many are open before the checks.
     pub(super) open_at_first: usize,
+    /// Whether a check has failed.
+    pub(super) found_wrong: bool,
     pub(super) guard_count: Option<Box<dyn Fn() -> usize + 'a>>,
     #[allow(clippy::type_complexity)]
     pub(super) usable: Option<Box<dyn FnMut(&mut S::Resource) -> bool + 'a>>,
@@ -107,6 +110,7 @@ impl<'a, S: Managed> Conformance<'a, S> {
             failing_enter: None,
             open_count: None,
             open_at_first: 0,
+            found_wrong: false,
             guard_count: None,
             usable: None,
             scoped,
@@ -188,6 +192,7 @@ impl<'a, S: Managed> Conformance<'a, S> {
         let mut checks = Vec::new();
         for (name, check) in checks::all::<S>() {
             let finding = Subject::new(&mut self).run(check).await;
+            self.found_wrong |= matches!(finding, Err(Finding::Wrong(_)));
             checks.push((name, finding));
         }
         Report { manager, checks }
@@ -298,7 +303,7 @@ impl Report {
     }
 }
 
-/// One line for the whole, and one for each check that failed.
+/// One line for the whole, one for each check that failed, and one for what the checks were not told.
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (passed, skipped) = (self.passed().count(), self.skipped().count());
@@ -310,6 +315,17 @@ impl Display for Report {
         )?;
         for (name, what) in self.failed() {
             write!(f, "\n  {name}: {what}")?;
+        }
+        let mut needs = BTreeMap::new();
+        for what in self
+            .skipped()
+            .filter_map(|(_, why)| why.strip_prefix("needs "))
+        {
+            *needs.entry(what).or_insert(0) += 1;
+        }
+        for (number, (what, checks)) in needs.into_iter().enumerate() {
+            let start = if number == 0 { "\n  not told:" } else { "," };
+            write!(f, "{start} {what} (for {checks})")?;
         }
         Ok(())
     }
