@@ -804,7 +804,9 @@ fn a_clean_up_that_needs_the_same_thread_does_not_deadlock() {
 #[test]
 fn a_waker_of_drain_may_own_another_drain() {
     type Drains = Pin<Box<dyn Future<Output = ()> + Send>>;
-    struct Task(Mutex<Option<Drains>>);
+    struct Task {
+        _owns: Mutex<Drains>,
+    }
     impl Wake for Task {
         fn wake(self: Arc<Self>) {}
     }
@@ -817,7 +819,9 @@ fn a_waker_of_drain_may_own_another_drain() {
         assert!(!poll_once(&mut block));
         let mut owned: Drains = Box::pin(drain());
         assert!(!poll_once(&mut owned));
-        let waker = Waker::from(Arc::new(Task(Mutex::new(Some(owned)))));
+        let waker = Waker::from(Arc::new(Task {
+            _owns: Mutex::new(owned),
+        }));
         let mut drains = Box::pin(drain());
         let mut context = Context::from_waker(&waker);
         assert!(drains.as_mut().poll(&mut context).is_pending());
