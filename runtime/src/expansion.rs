@@ -35,6 +35,7 @@ use pin_project_lite::pin_project;
 pub use async_with_macros::block_inner;
 
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
+use crate::detach::drop_caught;
 use crate::frame;
 use crate::interrupt::Member;
 use crate::manager::{Exiting, Left, Payload, name_at, report_of};
@@ -305,7 +306,7 @@ enum Outgoing<R, V, E> {
 impl<R, V, E: Debug> Outgoing<R, V, E> {
     /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
     fn panic<RT: Classify<R>, VT: Classify<V>>(
-        mut self,
+        self,
         manager: &'static str,
         payload: Payload,
         phase: Phase,
@@ -315,14 +316,19 @@ impl<R, V, E: Debug> Outgoing<R, V, E> {
             report_of(manager, phase, cause, Incident::panic(payload));
             return self;
         }
+        self.lose::<RT, VT>(manager, cause);
+        Outgoing::Panicked(payload)
+    }
+
+    /// Something else leaves in its place: a failure is reported.
+    fn lose<RT: Classify<R>, VT: Classify<V>>(mut self, manager: &'static str, cause: Cause) {
         if let Some((phase, incident)) = self.failure::<RT, VT>() {
             report_of(manager, phase, cause, incident);
         }
         // What it was may panic when it is dropped.
-        if let Err(later) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+        if let Err(later) = drop_caught(self) {
             report_of(manager, Phase::Body, cause, Incident::panic(later));
         }
-        Outgoing::Panicked(payload)
     }
 
     /// The failure in it, for the report.
@@ -429,7 +435,14 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         (How::Ended, Some(value)) => Outgoing::Value(value),
         (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
         (How::Left(left), _) => Outgoing::Left(left),
-        (How::Interrupted(error), _) => Outgoing::Interrupted(error),
+        (How::Interrupted(error, left), value) => {
+            let overtaken: Option<Outgoing<R, V, M::Error>> =
+                left.map(Outgoing::Left).or(value.map(Outgoing::Value));
+            if let Some(overtaken) = overtaken {
+                overtaken.lose::<RT, VT>(scope.name(), Cause::Cancelled);
+            }
+            Outgoing::Interrupted(error)
+        }
         (How::Cancelled, _) => Outgoing::Cancelled,
         (How::Panicked(payload), _) => Outgoing::Panicked(payload),
     };
@@ -463,6 +476,7 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         exit,
         place,
         member: frame.member.take(),
+        is_parked: false,
         settled: Some(Settled::<M, R, V, RT, VT> {
             cause,
             outgoing,
@@ -496,6 +510,7 @@ pin_project! {
         exit: X,
         place: Option<Place>,
         member: Option<Member>,
+        is_parked: bool,
         settled: Option<Settled<M, R, V, RT, VT>>,
     }
 
@@ -536,6 +551,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(settled) = this.settled.as_mut() else {
+            if *this.is_parked && !frame::is_interrupted() {
+                // It was polled in a block that was interrupted, and goes on after it: it has nothing to go on with.
+                *this.is_parked = false;
+                let name = name_at::<M>(*this.place);
+                report_of(name, Phase::Body, Cause::Cancelled, Incident::Unfinished);
+            }
             return Poll::Pending;
         };
         let mut cancelled = false;
@@ -558,7 +579,10 @@ where
         match concluded {
             Some(concluded) => Poll::Ready(concluded),
             // Parked, until the block that is interrupted drops its body.
-            None => Poll::Pending,
+            None => {
+                *this.is_parked = true;
+                Poll::Pending
+            }
         }
     }
 }
@@ -592,7 +616,12 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
             if !cancelled
                 && (cause == Cause::Completed || matches!(outgoing, Outgoing::Suppressed)) =>
         {
-            return Some(Concluded::Raised(error));
+            // A value that is not passed on may panic when it is dropped.
+            let Err(payload) = drop_caught(outgoing) else {
+                return Some(Concluded::Raised(error));
+            };
+            report_of(name(), Phase::Exit, cause, Incident::error(&error));
+            Outgoing::Panicked(payload)
         }
         Exited::Failed(error) => {
             report_of(name(), Phase::Exit, cause, Incident::error(&error));

@@ -248,6 +248,17 @@ pub(crate) fn enclosing() -> Option<Place> {
     with(|current| current.enclosing(Task::current()))
 }
 
+/// Whether the running code is in the body of a block that is interrupted, and stands still but for the exits inside.
+pub(crate) fn is_interrupted() -> bool {
+    let is_interrupted = with(|current| match current.exiting.get() {
+        Some(_) => None,
+        None => current.frame(Task::current(), |frame| {
+            Some(frame.member.as_ref()?.node().is_interrupted())
+        }),
+    });
+    is_interrupted.unwrap_or(false)
+}
+
 /// Leaves a note in the block that encloses the running code: when its body ends, it is as if it had ended so (rule
 /// GEN-6).
 pub(crate) fn mark(cause: Cause) {

@@ -4,6 +4,7 @@
 //! drops its body once no member is left inside of it, and leaves when its exit is done. The interrupting block goes on
 //! when all have left.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
 
@@ -24,8 +25,11 @@ struct Shared(Mutex<State>);
 // Each is a fact of its own: any of them may hold with any other.
 #[allow(clippy::struct_excessive_bools)]
 struct State {
-    parent: Option<Node>,
-    inside: Vec<Weak<Shared>>,
+    /// And by which number it knows this block.
+    parent: Option<(Node, u64)>,
+    /// In the order in which they came in.
+    inside: BTreeMap<u64, Weak<Shared>>,
+    next: u64,
     waker: Option<Waker>,
     /// The block's own manager interrupts it.
     fired: bool,
@@ -39,6 +43,32 @@ struct State {
     looks_again: bool,
 }
 
+impl State {
+    fn is_interrupted(&self) -> bool {
+        self.fired || self.cancelled
+    }
+}
+
+impl Node {
+    /// Whether nothing goes on in the body any more but the exits inside of it.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.0.lock().is_interrupted()
+    }
+
+    /// Returns the number by which it knows the block.
+    fn let_in(&self, inner: &Arc<Shared>) -> u64 {
+        let mut state = self.0.lock();
+        let number = state.next;
+        state.next += 1;
+        state.inside.insert(number, Arc::downgrade(inner));
+        number
+    }
+
+    fn address(&self) -> *const Shared {
+        Arc::as_ptr(&self.0)
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -47,7 +77,7 @@ impl Shared {
     fn inside(&self) -> Vec<Arc<Shared>> {
         self.lock()
             .inside
-            .iter()
+            .values()
             .filter_map(Weak::upgrade)
             .collect()
     }
@@ -81,25 +111,20 @@ impl Member {
     pub(crate) fn polled(&self, enclosing: Option<Node>, waker: &Waker) {
         self.exit_polled(waker);
         let mut state = self.0.lock();
-        let address = |node: &Option<Node>| node.as_ref().map(|node| Arc::as_ptr(&node.0));
-        if address(&state.parent) == address(&enclosing) {
-            return;
+        let parent = state.parent.as_ref().map(|(node, _)| node.address());
+        if parent != enclosing.as_ref().map(Node::address) {
+            let left = state.parent.take();
+            drop(state);
+            leave(left);
+            let entered = enclosing.clone().map(|node| {
+                let number = node.let_in(&self.0);
+                (node, number)
+            });
+            state = self.0.lock();
+            state.parent = entered;
         }
-        let left = std::mem::replace(&mut state.parent, enclosing.clone());
-        drop(state);
-        self.leave(left);
-        if let Some(Node(parent)) = enclosing {
-            let interrupted = {
-                let mut state = parent.lock();
-                state.inside.push(Arc::downgrade(&self.0));
-                state.fired || state.cancelled
-            };
-            if interrupted {
-                let mut state = self.0.lock();
-                state.cancelled = true;
-                state.seen = true;
-            }
-        }
+        // One that went elsewhere before its body was dropped goes on there.
+        state.cancelled = enclosing.is_some_and(|node| node.is_interrupted());
     }
 
     /// Takes note of a poll of the exit.
@@ -116,22 +141,6 @@ impl Member {
             drop(state);
             drop(before);
         }
-    }
-
-    fn leave(&self, parent: Option<Node>) {
-        let Some(Node(parent)) = parent else { return };
-        let waker = {
-            let mut state = parent.lock();
-            let own = Arc::as_ptr(&self.0);
-            state.inside.retain(|inner| inner.as_ptr() != own);
-            // It may wait for the last one to leave.
-            if state.fired || state.cancelled {
-                state.waker.clone()
-            } else {
-                None
-            }
-        };
-        waker.into_iter().for_each(Waker::wake);
     }
 
     /// The block's own manager interrupts.
@@ -154,7 +163,7 @@ impl Member {
         self.0
             .lock()
             .inside
-            .iter()
+            .values()
             .all(|inner| inner.strong_count() == 0)
     }
 
@@ -205,6 +214,24 @@ impl Member {
     }
 }
 
+/// Lets the block outside go on without this one.
+fn leave(parent: Option<(Node, u64)>) {
+    let Some((Node(parent), number)) = parent else {
+        return;
+    };
+    let waker = {
+        let mut state = parent.lock();
+        state.inside.remove(&number);
+        // It may wait for the last one to leave.
+        if state.is_interrupted() {
+            state.waker.clone()
+        } else {
+            None
+        }
+    };
+    waker.into_iter().for_each(Waker::wake);
+}
+
 /// Those that were told of an interruption, and not polled since.
 pub(crate) enum Unseen {
     None,
@@ -216,6 +243,6 @@ pub(crate) enum Unseen {
 impl Drop for Member {
     fn drop(&mut self) {
         let parent = self.0.lock().parent.take();
-        self.leave(parent);
+        leave(parent);
     }
 }

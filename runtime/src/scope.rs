@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,7 +12,8 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::adaptors::interruption::never_fires;
-use crate::frame::Frame;
+use crate::detach::drop_caught;
+use crate::frame::{self, Frame};
 use crate::interrupt::{Member, Unseen};
 use crate::manager::{Exiting, Managed, Payload, name_of, report_of};
 use crate::registry::{Owed, Place};
@@ -127,6 +128,15 @@ async fn enter_and_arm<M: Managed>(
 ) -> Result<(), M::Error> {
     // It is there until the scope is taken apart, and that consumes it.
     if let Some(manager) = manager {
+        // Nothing is opened any more in a body that is interrupted (rule CAN-6): it would keep the body from ending.
+        poll_fn(|_| {
+            if frame::is_interrupted() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
         let name = manager.name();
         *resource = Some(manager.enter().await?);
         frame.arm(name, manager.place());
@@ -177,11 +187,15 @@ impl<I: Future> Interrupt<I> {
                     Err(payload) => Poll::Ready(Err(payload)),
                 }
             }
-            InterruptProjection::Never => Poll::Pending,
-            InterruptProjection::Panicked { payload } => match payload.take() {
-                Some(payload) => Poll::Ready(Err(*payload)),
-                None => Poll::Pending,
-            },
+            InterruptProjection::Never | InterruptProjection::Panicked { .. } => Poll::Pending,
+        }
+    }
+
+    /// What it panicked with before the body ran.
+    fn take_panic(self: Pin<&mut Self>) -> Option<Payload> {
+        match self.project() {
+            InterruptProjection::Panicked { payload } => payload.take().map(|payload| *payload),
+            _ => None,
         }
     }
 }
@@ -223,12 +237,48 @@ pub struct Stopped<R, E> {
     pub(crate) late: Option<Payload>,
 }
 
+impl<R, E> Stopped<R, E> {
+    /// The body is dropped; now the interrupt is.
+    fn after<M: Managed, I>(
+        parts: &Parts<'_, M>,
+        how: How<R, E>,
+        late: Option<Payload>,
+        mut interrupt: Pin<&mut Interrupt<I>>,
+    ) -> Self {
+        let dropped = catch_unwind(AssertUnwindSafe(|| interrupt.set(Interrupt::Never)));
+        let late = match (late, dropped) {
+            (Some(late), Err(later)) => {
+                let name = name_of::<M>(parts.frame.owed());
+                report_of(
+                    name,
+                    Phase::Interrupt,
+                    Cause::Panicked,
+                    Incident::panic(later),
+                );
+                Some(late)
+            }
+            (late, dropped) => late.or(dropped.err()),
+        };
+        Self { how, late }
+    }
+}
+
+impl<R, E> How<R, E> {
+    fn left(self) -> Option<R> {
+        match self {
+            How::Left(left) => Some(left),
+            _ => None,
+        }
+    }
+}
+
 pub(crate) enum How<R, E> {
     /// The body came to its end, and left a value or a jump in the slot.
     Ended,
     /// `return` or `?`.
     Left(R),
-    Interrupted(E),
+    /// The body may have come to its end all the same, in a later poll.
+    Interrupted(E, Option<R>),
     /// A manager further out interrupted.
     Cancelled,
     Panicked(Payload),
@@ -251,6 +301,7 @@ where
         ended,
         interrupt,
         fired: None,
+        is_settled: false,
         waits: false,
         body: Some(body),
     }
@@ -264,6 +315,8 @@ pin_project! {
         #[pin]
         interrupt: Interrupt<I>,
         fired: Option<M::Error>,
+        // Whether it is this manager that interrupts: in the poll in which it fires, one further out may as well.
+        is_settled: bool,
         waits: bool,
         #[pin]
         body: Option<F>,
@@ -272,9 +325,15 @@ pin_project! {
     impl<M: Managed, I, F> PinnedDrop for Drive<'_, M, I, F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(payload) = drop_body(this.parts, this.body) {
-                let name = name_of::<M>(this.parts.frame.owed());
-                report_of(name, Phase::Body, Cause::Dropped, Incident::panic(payload));
+            let body = drop_body(this.parts, this.body);
+            let mut interrupt = this.interrupt;
+            let dropped = catch_unwind(AssertUnwindSafe(|| interrupt.set(Interrupt::Never)));
+            let late = [(Phase::Body, body), (Phase::Interrupt, dropped.err())];
+            for (phase, payload) in late {
+                if let Some(payload) = payload {
+                    let name = name_of::<M>(this.parts.frame.owed());
+                    report_of(name, phase, Cause::Dropped, Incident::panic(payload));
+                }
             }
         }
     }
@@ -293,6 +352,11 @@ where
         let Some(body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
+        if let Some(payload) = this.interrupt.as_mut().take_panic() {
+            let late = drop_body(this.parts, this.body);
+            let how = How::Panicked(payload);
+            return Poll::Ready(Stopped { how, late });
+        }
         let Parts { manager, frame } = &mut *this.parts;
         let may_fire = Interrupt::<I>::may_fire() && !matches!(*this.interrupt, Interrupt::Never);
         let is_member = may_fire || frame.member.is_some();
@@ -317,8 +381,18 @@ where
             let Some(member) = &frame.member else {
                 return Poll::Pending;
             };
+            if this.fired.is_some() && !mem::replace(this.is_settled, true) && member.is_cancelled()
+            {
+                // A manager further out has interrupted in the very same poll.
+                *this.fired = None;
+            }
             match polled {
-                Some(how) => how,
+                Some(How::Panicked(payload)) => How::Panicked(payload),
+                // What was open inside kept the body from being dropped.
+                Some(how) => match this.fired.take() {
+                    Some(error) => How::Interrupted(error, how.left()),
+                    None => how,
+                },
                 None if told => {
                     if matches!(unseen, Unseen::LookAgain) {
                         member.will_look_again();
@@ -329,11 +403,11 @@ where
                         return Poll::Pending;
                     }
                     match this.fired.take() {
-                        Some(error) if !member.is_cancelled() => How::Interrupted(error),
-                        _ => How::Cancelled,
+                        Some(error) => How::Interrupted(error, None),
+                        None => How::Cancelled,
                     }
                 }
-                None => match ready!(this.interrupt.poll(cx)) {
+                None => match ready!(this.interrupt.as_mut().poll(cx)) {
                     Ok(error) => {
                         // A manager further out may interrupt in this very poll, and is then the one to raise: that is
                         // known in the next.
@@ -350,14 +424,14 @@ where
             if let Some(how) = polled {
                 let late = drop_polled(&**manager, this.body);
                 drop(entered);
-                return Poll::Ready(Stopped { how, late });
+                return Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt));
             }
             drop(entered);
-            match this.interrupt.poll(cx) {
-                Poll::Ready(Ok(error)) => How::Interrupted(error),
+            match this.interrupt.as_mut().poll(cx) {
+                Poll::Ready(Ok(error)) => How::Interrupted(error, None),
                 Poll::Ready(Err(payload)) => How::Panicked(payload),
                 Poll::Pending => {
-                    if !std::mem::replace(this.waits, true)
+                    if !mem::replace(this.waits, true)
                         && let Some(owed) = frame.owed()
                     {
                         owed.waits();
@@ -367,7 +441,7 @@ where
             }
         };
         let late = drop_body(this.parts, this.body);
-        Poll::Ready(Stopped { how, late })
+        Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt))
     }
 }
 
@@ -378,15 +452,34 @@ fn poll_body<M: Managed, F: Future>(
     ended: &Ended,
     cx: &mut Context<'_>,
 ) -> Option<How<F::Output, M::Error>> {
-    let poll = || {
-        let _guard = manager.around_poll();
-        body.poll(cx)
-    };
-    match catch_unwind(AssertUnwindSafe(poll)) {
+    match guarded(manager, || body.poll(cx)) {
         Ok(Poll::Ready(left)) => Some(How::Left(left)),
         Ok(Poll::Pending) if !ended.is_running() => Some(How::Ended),
         Ok(Poll::Pending) => None,
         Err(payload) => Some(How::Panicked(payload)),
+    }
+}
+
+/// Runs a part of the body with the manager's guard. When both panic, that of the guard is reported: a panic during the
+/// unwinding of another one would end the process (rule PAN-3).
+fn guarded<M: Managed, T>(manager: &M, run: impl FnOnce() -> T) -> Result<T, Payload> {
+    fn hold<G, T>(guard: G, run: impl FnOnce() -> T) -> (Result<T, Payload>, Result<(), Payload>) {
+        let ran = catch_unwind(AssertUnwindSafe(run));
+        (ran, drop_caught(guard))
+    }
+    let held = catch_unwind(AssertUnwindSafe(|| hold(manager.around_poll(), run)));
+    match held? {
+        (ran, Ok(())) => ran,
+        (Ok(_), Err(payload)) => Err(payload),
+        (Err(payload), Err(later)) => {
+            report_of(
+                manager.name(),
+                Phase::Body,
+                Cause::Panicked,
+                Incident::panic(later),
+            );
+            Err(payload)
+        }
     }
 }
 
@@ -405,10 +498,7 @@ fn drop_body<M: Managed, F>(
 
 /// Drops the body in the frame that is current.
 fn drop_polled<M: Managed, F>(manager: &M, mut body: Pin<&mut Option<F>>) -> Option<Payload> {
-    let dropped = catch_unwind(AssertUnwindSafe(|| {
-        let _guard = manager.around_poll();
-        body.set(None);
-    }));
+    let dropped = guarded(manager, || body.set(None));
     // It is still there when the guard could not be made.
     let rest = catch_unwind(AssertUnwindSafe(|| body.set(None)));
     dropped.and(rest).err()

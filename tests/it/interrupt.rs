@@ -1143,3 +1143,184 @@ async fn an_exit_within_its_deadline_is_the_manager_itself() {
     drop(block);
     assert_eq!(log.take(), ["enter a", "abandon a"]);
 }
+
+/// CAN-6: nothing is opened any more in a body that is interrupted. A body that opened blocks again and again, each with an
+/// exit that took its time, went on for ever.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_goes_on_opening_blocks_is_interrupted() {
+    let log = Log::new();
+    let start = Instant::now();
+    let retries = async {
+        async_with! { move_on_after(ms(50)) => {
+            loop {
+                let gate = opens_after(ms(20));
+                let slow = log.manager("slow").exit_waits_for(&gate);
+                let once = async { async_with! { slow => { pending::<()>().await } } };
+                let _ = tokio::time::timeout(ms(10), once).await;
+            }
+        }}
+    };
+    within_reason(retries).await;
+    assert!(start.elapsed() < ms(200), "{:?}", start.elapsed());
+
+    let token = CancellationToken::new();
+    let (cancels, start) = (token.clone(), Instant::now());
+    tokio::spawn(async move {
+        sleep(ms(100)).await;
+        cancels.cancel();
+    });
+    let accepts = async {
+        async_with! { move_on_when_cancelled(token) => {
+            let mut connections = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    () = sleep(ms(10)) => {
+                        let gate = opens_after(ms(80));
+                        let connection = log.manager("connection").exit_waits_for(&gate);
+                        connections.push(async move {
+                            async_with! { connection => { sleep(ms(30)).await } }
+                        });
+                    }
+                    Some(()) = connections.next() => {}
+                }
+            }
+        }}
+    };
+    within_reason(accepts).await;
+    assert!(start.elapsed() < ms(300), "{:?}", start.elapsed());
+    drain().await;
+    let events = log.take();
+    let count = |what: &str| {
+        events
+            .iter()
+            .filter(|event| event.starts_with(what))
+            .count()
+    };
+    assert_eq!(count("enter "), count("exited "));
+}
+
+/// CAN-6: a body that comes to its end later than its interruption, beside a block inside that keeps it from being
+/// dropped, is interrupted all the same. What it ended with is lost to a report.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_ends_after_its_interruption_is_interrupted() {
+    let log = Log::new();
+    let slow = || async {
+        let gate = opens_after(ms(200));
+        async_with! { log.manager("slow").exit_waits_for(&gate) => { pending::<()>().await } }
+    };
+    let moved_on = async {
+        async_with! { move_on_after(ms(10)) => {
+            tokio::select! { () = slow() => {}, () = sleep(ms(50)) => {} }
+            "completed"
+        } else { "moved on" } }
+    };
+    assert_eq!(moved_on.await, "moved on");
+    let raised = async {
+        async_with! { timeout(ms(10)) => {
+            tokio::select! { () = slow() => {}, () = sleep(ms(50)) => {} }
+            Err(Error::Boom(Boom("late")))
+        }}
+    };
+    let (raised, reported) = report::collect(raised).await;
+    assert_eq!(raised, Err::<(), _>(Error::Elapsed));
+    assert!(
+        matches!(
+            &*reported,
+            [entry] if entry.phase == Phase::Body
+                && matches!(&entry.incident, Incident::Error { debug, .. } if debug.contains("late"))
+        ),
+        "{reported:?}"
+    );
+}
+
+/// Interrupts with an error of its own.
+struct Breaks(Duration);
+
+impl AsyncContextManager for Breaks {
+    type Resource = ();
+    type Error = Boom;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Boom> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), _: Cause) -> Result<(), Boom> {
+        Ok(())
+    }
+
+    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        let after = self.0;
+        async move {
+            sleep(after).await;
+            Boom("broken")
+        }
+    }
+}
+
+/// CAN-6, ERR-5: an interruption that another one from further out overtakes, while blocks inside still end, is reported.
+/// Of two in the same poll, only the outer one comes to pass.
+#[tokio::test(start_paused = true)]
+async fn an_interruption_that_is_overtaken_is_reported() {
+    let log = Log::new();
+    for (outer, expected) in [(60, 1), (20, 0)] {
+        let overtaken = async {
+            async_with! { timeout(ms(outer)), Breaks(ms(20)) => {
+                let gate = opens_after(ms(100));
+                async_with! { log.manager("slow").exit_waits_for(&gate) => { pending::<()>().await } }
+                Ok::<(), Error>(())
+            }}
+        };
+        let (raised, reported) = report::collect(overtaken).await;
+        assert_eq!(raised, Err(Error::Elapsed));
+        assert_eq!(reported.len(), expected, "{reported:?}");
+        assert!(reported.iter().all(|entry| entry.phase == Phase::Interrupt));
+    }
+}
+
+/// CAN-4, CAN-6: a future that was polled in a block that is interrupted, and is moved out of it before it is told, goes on
+/// where it is. It was never ready.
+#[tokio::test(start_paused = true)]
+async fn a_future_that_was_moved_out_of_an_interrupted_block_goes_on() {
+    let log = Log::new();
+    let work = |log: Log| async move {
+        async_with! { log.manager("outer") => {
+            async_with! { log.manager("inner") => { sleep(ms(50)).await; 7 } }
+        }}
+    };
+    let mut moved = None;
+    async_with! { move_on_after(ms(10)) => {
+        let mut future = Box::pin(work(log.clone()));
+        assert!(futures::poll!(future.as_mut()).is_pending());
+        moved = Some(tokio::spawn(async move {
+            sleep(ms(20)).await;
+            future.await
+        }));
+        pending::<()>().await;
+    }}
+    let task = moved.expect("it was spawned");
+    assert_eq!(within_reason(task).await.expect("it does not panic"), 7);
+}
+
+/// CAN-6, ERR-5: a future that was told in a block that is interrupted has nothing to go on with after that. Polled again,
+/// it is never ready, which is reported once.
+#[tokio::test(start_paused = true)]
+async fn a_future_that_was_interrupted_and_is_polled_again_is_reported() {
+    let log = Log::new();
+    let work = async {
+        async_with! { log.manager("work") => { sleep(ms(50)).await; 7 } }
+    };
+    let mut work = pin!(work);
+    async_with! { move_on_after(ms(10)) => { assert_eq!(work.as_mut().await, 7) } }
+    assert_eq!(log.take(), ["enter work", "exit work: cancelled"]);
+    let again = async {
+        for _ in 0..3 {
+            assert!(futures::poll!(work.as_mut()).is_pending());
+        }
+    };
+    let ((), reported) = report::collect(again).await;
+    assert!(
+        matches!(&*reported, [entry] if matches!(entry.incident, Incident::Unfinished)),
+        "{reported:?}"
+    );
+}

@@ -280,3 +280,111 @@ async fn a_panic_in_abandon_is_reported() {
         (Phase::Abandon, "panicked: abandon".to_owned())
     );
 }
+
+/// Panics when it is dropped.
+struct Fuse(&'static str);
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        std::panic::panic_any(self.0);
+    }
+}
+
+/// Has a guard, or an interrupt, that panics when it is dropped; or panics when it is asked for its interrupt.
+struct Breaks<'a>(&'a Log, &'static str);
+
+impl ScopedAsyncContextManager for Breaks<'_> {
+    type Resource = ();
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<(), Infallible> {
+        self.0.write(format!("exit: {cause}"));
+        Ok(())
+    }
+
+    fn abandon(self, (): ()) {
+        self.0.write("abandon");
+    }
+
+    fn around_poll(&self) -> impl Sized {
+        (self.1 == "guard").then(|| Fuse("guard"))
+    }
+
+    fn interrupt(&self, (): &()) -> impl Future<Output = Infallible> + use<> {
+        if self.1 == "asked" {
+            std::panic::panic_any("asked");
+        }
+        let fuse = (self.1 == "interrupt").then(|| Fuse("interrupt"));
+        async move {
+            let _fuse = fuse;
+            std::future::pending().await
+        }
+    }
+}
+
+/// PAN-2, PAN-3: a guard or an interrupt that panics when it is dropped, beside a body that panics or does not. It ended the
+/// process, or took the place of the body's panic; that of an interrupt that nobody came to poll was lost.
+#[tokio::test]
+async fn guards_and_interrupts_may_panic_when_they_are_dropped() {
+    for hook in ["guard", "interrupt", "asked"] {
+        for body_panics in [false, true] {
+            let log = Log::new();
+            let (result, reported) = caught(async {
+                async_with! { Breaks(&log, hook) => {
+                    if body_panics {
+                        std::panic::panic_any("body");
+                    }
+                }}
+            })
+            .await;
+            let is_first = body_panics && hook != "asked";
+            assert_eq!(payload(result), if is_first { "body" } else { hook });
+            // A guard is dropped after each poll, and after the drop of the body.
+            let others = usize::from(hook == "guard") + usize::from(is_first);
+            assert_eq!(reported.len(), others, "{hook} {body_panics}: {reported:?}");
+            assert_eq!(log.take(), ["exit: panicked"], "{hook} {body_panics}");
+        }
+    }
+}
+
+/// PAN-3: an interrupt that panics when it is dropped during another panic does not end the process.
+#[tokio::test]
+async fn an_interrupt_may_panic_when_it_is_dropped_with_its_block() {
+    let log = Log::new();
+    let (result, reported) = caught(async {
+        let block = async {
+            async_with! { Breaks(&log, "interrupt") => { std::future::pending::<()>().await } }
+        };
+        let sibling = async {
+            tokio::task::yield_now().await;
+            std::panic::panic_any("sibling");
+        };
+        futures::join!(block, sibling);
+    })
+    .await;
+    assert_eq!(payload(result), "sibling");
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert_eq!(log.take(), ["abandon"]);
+}
+
+/// PAN-2, ERR-5: a value that is given up for the error of an exit may panic when it is dropped; the error is reported.
+#[tokio::test]
+async fn a_value_that_is_given_up_may_panic_when_it_is_dropped() {
+    let log = Log::new();
+    let (result, reported) = caught(async {
+        let value = async_with! { log.fallible("a").exit_fails() => { Fuse("value") } };
+        Ok::<_, Boom>(value)
+    })
+    .await;
+    let result = result.map(|value| value.map(std::mem::forget));
+    assert_eq!(payload(result), "value");
+    assert!(
+        matches!(&*reported, [entry] if entry.phase == Phase::Exit),
+        "{reported:?}"
+    );
+}

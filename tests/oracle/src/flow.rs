@@ -62,6 +62,8 @@ pub(crate) struct Level<'p> {
     pub(crate) stack: Option<Id>,
     /// After how many more polls it is dropped.
     pub(crate) limit: Option<u32>,
+    /// It was interrupted by this manager, and then by one further out.
+    pub(crate) overtaken: Option<Id>,
 }
 
 /// The blocks of items, and that of the stack through which they are entered.
@@ -69,7 +71,7 @@ pub(crate) fn levels(items: &[Manager], stack: Option<Id>) -> Vec<Level<'_>> {
     let level = |manager| Level {
         manager,
         stack,
-        limit: None,
+        ..Level::default()
     };
     let around = stack.map(|_| Level::default());
     let entered = items.iter().map(|manager| level(Some(manager)));

@@ -114,6 +114,9 @@ impl<'p> Oracle<'p> {
         if self.interrupted == before {
             return Ok(());
         }
+        if let (Some((index, id)), Dialect::Rust) = (before, self.dialect) {
+            self.open[index].overtaken = Some(id);
+        }
         Err(Flow::Cancelled)
     }
 
@@ -281,20 +284,33 @@ impl<'p> Oracle<'p> {
         let told = self.is_told().then_some(Err(Flow::Parked));
         self.open.push(*level);
         let mut flow = told.unwrap_or_else(|| self.blocks(rest, body));
-        let manager = self.open.pop().and_then(|level| level.manager);
+        let level = self.open.pop().unwrap_or_default();
+        let (manager, overtaken) = (level.manager, level.overtaken);
         let depth = self.open.len();
-        // A panic goes on in place of the interruption (rule CAN-6).
-        if let Some((_, id)) = self.interrupted.take_if(|(index, _)| *index == depth)
-            && let Err(Flow::Cancelled | Flow::Parked) = flow
-        {
-            flow = Err(Flow::Interrupted(id));
+        let interrupted = self.interrupted.take_if(|(index, _)| *index == depth);
+        if let Some(id) = interrupted.map(|(_, id)| id).or(overtaken) {
+            flow = self.interrupt(flow, id);
         }
         self.leave(manager, flow, Some(depth))
+    }
+
+    /// A panic goes on in place of the interruption, and nothing else (rule CAN-6). In Python, everything does.
+    fn interrupt(&mut self, flow: Goes, by: Id) -> Goes {
+        match flow {
+            Err(Flow::Panicked(..) | Flow::Dropped(_)) => return flow,
+            Err(Flow::Cancelled | Flow::Parked) => {}
+            _ if self.dialect == Dialect::Python => return flow,
+            _ => self.report("body", CANCELLED, flow),
+        }
+        Err(Flow::Interrupted(by))
     }
 
     fn enter(&mut self, manager: &Manager) -> Goes {
         self.write("make", manager.id);
         act(manager.make, "make", manager.id)?;
+        if self.is_told() {
+            return Err(Flow::Parked);
+        }
         self.write("enter", manager.id);
         (0..manager.enter_pends).try_for_each(|_| self.pend())?;
         act(manager.enter, "enter", manager.id)?;
