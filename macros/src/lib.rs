@@ -15,6 +15,8 @@ mod snapshots;
 #[cfg(test)]
 mod soup;
 mod sugar;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 use syn::Item;
