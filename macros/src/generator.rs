@@ -589,6 +589,9 @@ impl Given {
             }
             input.parse::<Token![=]>()?;
             interrupt = Some(input.parse()?);
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
         }
         if !input.is_empty() {
             return Err(input.error("`yield_!` takes one resource; use a tuple for several values"));

@@ -3,6 +3,7 @@
 //! An entry is what somebody writes, with what the macros make of it below. `UPDATE_EXPECT=1` writes the second part, so
 //! that a new case is a few lines of input with an empty line around them. Whole expansions are in `snapshots`.
 
+mod attribute;
 mod items;
 mod jumps;
 mod managers;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use expect_test::Expect;
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::{File, Item};
 
 /// Compares the entries of a table with what `answer` writes below their input, beginning with `->` or `^`.
 fn check(table: &Expect, answer: impl Fn(&str) -> String) {
@@ -36,7 +38,10 @@ fn dedent(text: &str) -> String {
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let least = lines.map(indentation).min().unwrap_or(0);
-    let lines: Vec<&str> = text.lines().map(|line| line.get(least..).unwrap_or_default()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.get(least..).unwrap_or_default())
+        .collect();
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
@@ -46,10 +51,15 @@ fn tokens(text: &str) -> TokenStream {
 
 /// The source of some tokens that were parsed from a text.
 fn source(tokens: impl ToTokens) -> String {
-    let mut spans = tokens.into_token_stream().into_iter().map(|token| token.span());
+    let mut spans = tokens
+        .into_token_stream()
+        .into_iter()
+        .map(|token| token.span());
     let first = spans.next();
     let whole = spans.fold(first, |whole, span| whole?.join(span));
-    whole.and_then(|span| span.source_text()).unwrap_or_default()
+    whole
+        .and_then(|span| span.source_text())
+        .unwrap_or_default()
 }
 
 /// An expansion, formatted and then put on one line.
@@ -65,13 +75,24 @@ fn expand(text: &str) -> TokenStream {
     let tokens = tokens(text);
     let mut rest = tokens.clone().into_iter();
     let attribute = match (rest.next(), rest.next()) {
-        (Some(TokenTree::Punct(hash)), Some(TokenTree::Group(attribute))) if hash.as_char() == '#' => attribute,
-        _ => return crate::expand::block(TokenStream::from_iter([quote::quote!(async_with), tokens])),
+        (Some(TokenTree::Punct(hash)), Some(TokenTree::Group(attribute)))
+            if hash.as_char() == '#' =>
+        {
+            attribute
+        }
+        _ => {
+            return crate::expand::block(TokenStream::from_iter([
+                quote::quote!(async_with),
+                tokens,
+            ]));
+        }
     };
     let mut attribute = attribute.stream().into_iter();
     let name = attribute.next().map(|name| name.to_string());
     let arguments = match attribute.next() {
-        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => group.stream(),
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => {
+            group.stream()
+        }
         _ => TokenStream::new(),
     };
     let item: TokenStream = rest.collect();
@@ -79,9 +100,19 @@ fn expand(text: &str) -> TokenStream {
         return crate::attribute::expand(arguments, item);
     }
     match syn::parse2(item).expect("the input is an item") {
-        syn::Item::Fn(function) => crate::generator::expand(arguments, function),
+        Item::Fn(function) => crate::generator::expand(arguments, function),
         item => crate::sugar::expand(arguments, item),
     }
+}
+
+/// The items of an expansion, without the errors behind them.
+fn kept(expansion: TokenStream) -> String {
+    let mut file: File = syn::parse2(expansion).expect("it is Rust");
+    let is_error = |item: &Item| matches!(item, Item::Macro(item) if item.mac.path.segments.last().is_some_and(|name| name.ident == "compile_error"));
+    let before = file.items.len();
+    file.items.retain(|item| !is_error(item));
+    assert!(file.items.len() < before, "no error");
+    line(file)
 }
 
 /// The errors of an expansion: where in the input, and the message. An empty place is that of the macro's call.

@@ -13,7 +13,12 @@ fn cut(blocks: &Expect) {
         let block = parse(super::tokens(input));
         let mut lines: Vec<String> = block.items.iter().map(item).collect();
         assert_eq!(super::source(&block.body), "{ x }");
-        lines.extend(block.otherwise.iter().map(|block| format!("else {}", super::source(block))));
+        lines.extend(
+            block
+                .otherwise
+                .iter()
+                .map(|block| format!("else {}", super::source(block))),
+        );
         super::below(input, lines)
     });
 }
@@ -23,7 +28,10 @@ fn parse(tokens: TokenStream) -> Block {
 }
 
 fn item(item: &Item) -> String {
-    let pat = item.pat.as_ref().map(|pat| format!(" | {}", super::source(pat)));
+    let pat = item
+        .pat
+        .as_ref()
+        .map(|pat| format!(" | {}", super::source(pat)));
     super::source(&item.expr) + &pat.unwrap_or_default()
 }
 
@@ -32,42 +40,33 @@ fn separators() {
     cut(&expect![[r#"
         a => { x }
         -> a
-        -> => { x }
 
         a as b => { x }
         -> a | b
-        -> => { x }
 
         a as b, c, d as e => { x }
         -> a | b
         -> c
         -> d | e
-        -> => { x }
 
         a as b, => { x }
         -> a | b
-        -> => { x }
 
         a as b, { x }
         -> a | b
-        -> => { x }
 
         a, { x }
         -> a
-        -> => { x }
 
         a as b => { x },
         -> a | b
-        -> => { x }
 
         a as b => { x } else { y }
         -> a | b
-        -> => { x }
         -> else { y }
 
         a as b => { x } else { y },
         -> a | b
-        -> => { x }
         -> else { y }
     "#]]);
 }
@@ -79,44 +78,34 @@ fn parentheses() {
         (a as b, c as d) => { x }
         -> a | b
         -> c | d
-        -> => { x }
 
         (a as b, c as d,) => { x }
         -> a | b
         -> c | d
-        -> => { x }
 
         (a as b), { x }
         -> a | b
-        -> => { x }
 
         ((a, b)) => { x }
         -> (a, b)
-        -> => { x }
 
         ((a as B)) => { x }
         -> (a as B)
-        -> => { x }
 
         (a) as b => { x }
         -> (a) | b
-        -> => { x }
 
         (a, b) as (c, d) => { x }
         -> (a, b) | (c, d)
-        -> => { x }
 
         (a as B) as c => { x }
         -> (a as B) | c
-        -> => { x }
 
         (a as b).c() as d => { x }
         -> (a as b).c() | d
-        -> => { x }
 
         [a as b, c] as [d, e] => { x }
         -> [a as b, c] | [d, e]
-        -> => { x }
     "#]]);
 }
 
@@ -126,44 +115,34 @@ fn blocks() {
     cut(&expect![[r#"
         { a } as b => { x }
         -> { a } | b
-        -> => { x }
 
         { a } as b, { c } as d, { x }
         -> { a } | b
         -> { c } | d
-        -> => { x }
 
         if a { b } else { c } as d => { x }
         -> if a { b } else { c } | d
-        -> => { x }
 
         match a { b => c } as d => { x }
         -> match a { b => c } | d
-        -> => { x }
 
         unsafe { a } as b => { x }
         -> unsafe { a } | b
-        -> => { x }
 
         async { a } => { x }
         -> async { a }
-        -> => { x }
 
         async move { a } as b, { x }
         -> async move { a } | b
-        -> => { x }
 
         a { b: c } as d => { x }
         -> a { b: c } | d
-        -> => { x }
 
         loop { break a } => { x }
         -> loop { break a }
-        -> => { x }
 
         || { a } as b => { x }
         -> || { a } | b
-        -> => { x }
     "#]]);
 }
 
@@ -174,62 +153,48 @@ fn generic_arguments() {
         a::<B, C>() as d, e => { x }
         -> a::<B, C>() | d
         -> e
-        -> => { x }
 
         a::<B>::c::<D, E> as f => { x }
         -> a::<B>::c::<D, E> | f
-        -> => { x }
 
         a::<B<C, D>, E>() as f => { x }
         -> a::<B<C, D>, E>() | f
-        -> => { x }
 
         <A<B, C> as D<E, F>>::g as h => { x }
         -> <A<B, C> as D<E, F>>::g | h
-        -> => { x }
 
         <A as B>::c() as d => { x }
         -> <A as B>::c() | d
-        -> => { x }
 
         &<A as B>::c as d, e => { x }
         -> &<A as B>::c | d
         -> e
-        -> => { x }
 
         f(a), <A as B>::c as d => { x }
         -> f(a)
         -> <A as B>::c | d
-        -> => { x }
 
         a::<fn(B) -> C, D>() as e => { x }
         -> a::<fn(B) -> C, D>() | e
-        -> => { x }
 
         a::<{ b > c }, D>() as e => { x }
         -> a::<{ b > c }, D>() | e
-        -> => { x }
 
         a::<-1, D>() as e => { x }
         -> a::<-1, D>() | e
-        -> => { x }
 
         a::<B = C, D>() as e => { x }
         -> a::<B = C, D>() | e
-        -> => { x }
 
         a::<B> as c => { x }
         -> a::<B> | c
-        -> => { x }
 
         a::b as c => { x }
         -> a::b | c
-        -> => { x }
 
         a::b < c, d > e as f => { x }
         -> a::b < c
         -> d > e | f
-        -> => { x }
     "#]]);
 }
 
@@ -240,83 +205,67 @@ fn operators() {
         a < b, c > d as e => { x }
         -> a < b
         -> c > d | e
-        -> => { x }
 
         a(b) < c, d > e => { x }
         -> a(b) < c
         -> d > e
-        -> => { x }
 
         1 < a, b > 2 => { x }
         -> 1 < a
         -> b > 2
-        -> => { x }
 
         a? < b, c > d => { x }
         -> a? < b
         -> c > d
-        -> => { x }
 
         a << b, c >> d => { x }
         -> a << b
         -> c >> d
-        -> => { x }
 
         a <= b, c >= d => { x }
         -> a <= b
         -> c >= d
-        -> => { x }
 
         a | b, c | d as e => { x }
         -> a | b
         -> c | d | e
-        -> => { x }
 
         a || b, c || d as e => { x }
         -> a || b
         -> c || d | e
-        -> => { x }
 
         a && b, !c as d => { x }
         -> a && b
         -> !c | d
-        -> => { x }
 
         a - b, -c as d => { x }
         -> a - b
         -> -c | d
-        -> => { x }
 
         *a, &mut b as c, &raw const d => { x }
         -> *a
         -> &mut b | c
         -> &raw const d
-        -> => { x }
 
         a..b, ..c, d.. as e => { x }
         -> a..b
         -> ..c
         -> d.. | e
-        -> => { x }
 
         a.b.0.c().await? as d => { x }
         -> a.b.0.c().await? | d
-        -> => { x }
 
         a! { b, c } as d, e!(f) => { x }
         -> a! { b, c } | d
         -> e!(f)
-        -> => { x }
 
         'a: { b } as c, d => { x }
         -> 'a: { b } | c
         -> d
-        -> => { x }
 
         break 'a as b, c => { x }
         -> break 'a | b
         -> c
-        -> => { x }
     "#]]);
 }
 
@@ -327,67 +276,53 @@ fn closures() {
         |a, b| c as d, e => { x }
         -> |a, b| c | d
         -> e
-        -> => { x }
 
         || a as b => { x }
         -> || a | b
-        -> => { x }
 
         |a: B<C, D>, e| f as g => { x }
         -> |a: B<C, D>, e| f | g
-        -> => { x }
 
         |a| |b, c| d as e => { x }
         -> |a| |b, c| d | e
-        -> => { x }
 
         move |a, b| c as d => { x }
         -> move |a, b| c | d
-        -> => { x }
 
         async move |a, b| c, d => { x }
         -> async move |a, b| c
         -> d
-        -> => { x }
 
         |a, b| -> C<D, E> { f } as g, h => { x }
         -> |a, b| -> C<D, E> { f } | g
         -> h
-        -> => { x }
 
         || -> A { b } => { x }
         -> || -> A { b }
-        -> => { x }
 
         a(b), |c, d| e => { x }
         -> a(b)
         -> |c, d| e
-        -> => { x }
 
         return |a, b| c, d => { x }
         -> return |a, b| c
         -> d
-        -> => { x }
 
         break |a, b| c, d => { x }
         -> break |a, b| c
         -> d
-        -> => { x }
 
         a == |b, c| d, e => { x }
         -> a == |b, c| d
         -> e
-        -> => { x }
 
         a..|b, c| d, e => { x }
         -> a..|b, c| d
         -> e
-        -> => { x }
 
         a + |b, c| d, e => { x }
         -> a + |b, c| d
         -> e
-        -> => { x }
     "#]]);
 }
 
@@ -397,59 +332,45 @@ fn patterns() {
     cut(&expect![[r#"
         a as _ => { x }
         -> a | _
-        -> => { x }
 
         a as mut b => { x }
         -> a | mut b
-        -> => { x }
 
         a as ref b => { x }
         -> a | ref b
-        -> => { x }
 
         a as &mut b => { x }
         -> a | &mut b
-        -> => { x }
 
         a as &mut mut b => { x }
         -> a | &mut mut b
-        -> => { x }
 
         a as &mut (mut b, ref c, (&d, mut e)) => { x }
         -> a | &mut (mut b, ref c, (&d, mut e))
-        -> => { x }
 
         a as (b, _, ..) => { x }
         -> a | (b, _, ..)
-        -> => { x }
 
         a as B { c, d: (e, f), .. } => { x }
         -> a | B { c, d: (e, f), .. }
-        -> => { x }
 
         a as B(c) | C(c) => { x }
         -> a | B(c) | C(c)
-        -> => { x }
 
         a as [b, .., c] => { x }
         -> a | [b, .., c]
-        -> => { x }
 
         a as b @ (c, d) => { x }
         -> a | b @ (c, d)
-        -> => { x }
 
         a as b::C => { x }
         -> a | b::C
-        -> => { x }
 
         a as mut b | mut c => { x }
         -> a | mut b | mut c
-        -> => { x }
 
         a as (mut b) => { x }
         -> a | (mut b)
-        -> => { x }
     "#]]);
 }
 

@@ -8,11 +8,16 @@ use crate::body::{reissue, take_jumps};
 
 /// The body as it is rewritten, then the jumps as they are made again behind the exit.
 fn caught(bodies: &Expect) {
-    super::check(bodies, |input| super::below(input, lines(super::tokens(input))));
+    super::check(bodies, |input| {
+        super::below(input, lines(super::tokens(input)))
+    });
 }
 
 fn lines(body: TokenStream) -> Vec<String> {
-    let (after, jumps) = take_jumps(&Group::new(Delimiter::Brace, body.clone()), Span::call_site());
+    let (after, jumps) = take_jumps(
+        &Group::new(Delimiter::Brace, body.clone()),
+        Span::call_site(),
+    );
     let after = statements(&after).replace("__async_with_jump_", "");
     if jumps.is_empty() {
         assert_eq!(statements(&body), after);
@@ -32,7 +37,9 @@ fn lines(body: TokenStream) -> Vec<String> {
 /// Statements on one line.
 fn statements(tokens: &TokenStream) -> String {
     let text = super::line(quote!(fn f() { #tokens }));
-    let inside = text.strip_prefix("fn f() {").and_then(|text| text.strip_suffix('}'));
+    let inside = text
+        .strip_prefix("fn f() {")
+        .and_then(|text| text.strip_suffix('}'));
     inside.expect("it is in a function").trim().to_owned()
 }
 
@@ -243,7 +250,10 @@ fn other_bodies() {
         -> '0: break
     "#]]);
     let body = quote!(a b break;);
-    let (after, jumps) = take_jumps(&Group::new(Delimiter::Brace, body.clone()), Span::call_site());
+    let (after, jumps) = take_jumps(
+        &Group::new(Delimiter::Brace, body.clone()),
+        Span::call_site(),
+    );
     assert_eq!(after.to_string(), body.to_string());
     assert!(jumps.is_empty());
 }
@@ -383,13 +393,23 @@ fn nested_blocks() {
         Span::call_site(),
     );
     assert_eq!(jumps.len(), 1);
-    assert!(after.to_string().contains("break '__async_with_jump_0"), "{after}");
+    assert!(
+        after.to_string().contains("break '__async_with_jump_0"),
+        "{after}"
+    );
 }
 
 /// A `$block:block` as a statement: its invisible delimiters are taken away, so that the body can be parsed.
 #[test]
 fn blocks_of_macros() {
-    let block = Group::new(Delimiter::None, quote!({ if a { break } }));
+    let block = Group::new(
+        Delimiter::None,
+        quote!({
+            if a {
+                break;
+            }
+        }),
+    );
     let expr = Group::new(Delimiter::None, quote!(a + b));
     let list = Group::new(Delimiter::None, quote!([c]));
     let lines = lines(quote!({ #block #block } let d = #expr; #list; #block continue;));

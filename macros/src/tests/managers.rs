@@ -1,21 +1,567 @@
-//! The attribute `#[async_context_manager]`: which manager it makes of a function, and how it reads the signatures of an
-//! `impl`.
+//! The attribute `#[async_context_manager]`: what it makes of a function, and how it reads the signatures of an `impl`.
 
 use expect_test::{Expect, expect};
-use quote::quote;
-use syn::{File, Item, ItemFn, Stmt};
 
-/// A generator's signature, and what makes the manager.
-fn kinds(functions: &Expect) {
-    super::check(functions, |input| {
-        let text = format!("#[async_context_manager{}", input.strip_prefix("#[").unwrap_or("]"));
-        let text = if input.starts_with("#[") { text } else { text + input };
-        let text = text.replace("..", "yield_!();");
-        let function: ItemFn = syn::parse2(super::expand(&text)).unwrap_or_else(|error| panic!("{error}: {text}"));
-        let (scoped, text) = (super::line(&function), super::line(&function));
-        let kind = if text.contains("::scoped(") { "scoped" } else { "surviving" };
-        let exit = if text.contains("::async_with::Verdict") { "Verdict" } else { "()" };
-        assert!(scoped.contains("Generated"));
-        super::below(input, [format!("{kind}, {exit}")])
+/// The function that makes the manager, and the type of its exit.
+fn kind(function: &str) -> String {
+    let text = super::line(super::expand(function));
+    let (returned, made) = text.split_once(" { ").expect("a function has a body");
+    let scoped = made.starts_with("::async_with::expansion::scoped(move |");
+    let surviving = made.starts_with("::async_with::expansion::surviving(move |");
+    assert!(scoped != surviving, "{text}");
+    assert_eq!(scoped, returned.contains("ScopedGenerated<"));
+    let exit = if returned.contains("::async_with::Verdict") {
+        "Verdict"
+    } else {
+        "()"
+    };
+    format!("{}, {exit}", if scoped { "scoped" } else { "surviving" })
+}
+
+fn kinds(signatures: &Expect) {
+    super::check(signatures, |input| {
+        let function = format!("#[async_context_manager] {input} {{ yield_!() }}");
+        super::below(input, [kind(&function)])
     });
+}
+
+/// A manager whose parameters may borrow something cannot survive its block. A type parameter may, unless it says
+/// `Send + 'static`.
+#[test]
+fn parameters() {
+    kinds(&expect![[r#"
+        async fn f() -> Result<A, B>
+        -> surviving, ()
+
+        async fn f(a: A, mut b: B<C>, (d, _): (D, E)) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f(a: &A) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: &mut A) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: &'static A) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f(a: &'static &A) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: Vec<&A>) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: A<'_>) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: A<'static>) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f<'a>(a: A) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(self) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f(mut self, a: A) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f(&self) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(&mut self) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(self: Box<Self>) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f(self: &Arc<Self>) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(self: Pin<&mut Self>) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: impl A) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: impl A + Send) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: impl A + 'static) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f(a: impl A + Send + 'static) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f(a: impl Send + 'b) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f<A>() -> Result<A, B>
+        -> surviving, ()
+
+        async fn f<A>(a: A) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f<A>(a: Vec<A>) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f<A: core::marker::Send + 'static>(a: A) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f<A: B, const N: usize>(c: [C; N]) -> Result<A, B>
+        -> surviving, ()
+
+        async fn f<A: Send>(a: A) -> Result<A, B> where A: 'static
+        -> surviving, ()
+
+        async fn f<A>(a: A) -> Result<A, B> where A: Send + 'static
+        -> surviving, ()
+
+        async fn f<A, B: Send + 'static>(a: A, b: B) -> Result<A, B>
+        -> scoped, ()
+
+        async fn f<A: Send, B>(a: A) -> Result<A, B> where B: 'static
+        -> scoped, ()
+
+        async fn f<A: Send>(a: A) -> Result<A, B> where Vec<A>: 'static
+        -> scoped, ()
+
+        async fn f<A: ?Sized + Send>(a: Box<A>) -> Result<A, B>
+        -> scoped, ()
+    "#]]);
+}
+
+/// The arguments of the attribute, and a body that mentions `Verdict`.
+#[test]
+fn arguments() {
+    super::check(
+        &expect![[r#"
+            #[async_context_manager()] async fn f() -> Result<A, B> { yield_!() }
+            -> surviving, ()
+
+            #[async_context_manager(scoped)] async fn f() -> Result<A, B> { yield_!() }
+            -> scoped, ()
+
+            #[async_context_manager(suppresses,)] async fn f() -> Result<A, B> { yield_!() }
+            -> surviving, Verdict
+
+            #[async_context_manager(suppresses, scoped)] async fn f() -> Result<A, B> { yield_!() }
+            -> scoped, Verdict
+
+            #[async_context_manager] async fn f() -> Result<A, B> { yield_!(); Ok(Verdict::Suppress) }
+            -> surviving, Verdict
+
+            #[async_context_manager] async fn f() -> Result<A, B> { let a: Verdict = b(yield_!()); a }
+            -> surviving, Verdict
+        "#]],
+        |input| super::below(input, [kind(input)]),
+    );
+}
+
+/// The runtime crate by another name.
+#[test]
+fn path() {
+    for item in [
+        "async fn f() -> Result<A, B> { if c { return d } let e = async_with!(f => { yield_!() }); Ok(Verdict) }",
+        "impl AsyncContextManager for A {
+            async fn enter(&mut self) -> io::Result<B> {}
+            async fn exit(self, b: B, _: Cause) -> io::Result<()> {}
+        }",
+        "impl AsyncContextManager for A {}",
+    ] {
+        let usual = super::expand(&format!("#[async_context_manager] {item}")).to_string();
+        let renamed =
+            super::expand(&format!("#[async_context_manager(crate = ::a::b)] {item}")).to_string();
+        assert!(usual.contains(":: async_with ::"));
+        assert_eq!(renamed, usual.replace(":: async_with ::", ":: a :: b ::"));
+    }
+}
+
+/// The statements of a generator's body, as they are rewritten.
+fn bodies(bodies: &Expect) {
+    super::check(bodies, |input| {
+        let text =
+            format!("#[async_context_manager] async fn f(a: A) -> Result<B, C> {{ {input} }}");
+        let text = super::line(super::expand(&text)).replace("::async_with::expansion::", "");
+        let body = text
+            .split_once("{ let __tail = { ")
+            .and_then(|(_, text)| text.rsplit_once("}; ended(0, "));
+        let (body, _) = body.unwrap_or_else(|| panic!("no body: {text}"));
+        super::below(input, [body.trim().to_owned()])
+    });
+}
+
+/// The resource, and what may interrupt the user's body.
+#[test]
+fn yields() {
+    bodies(&expect![[r#"
+        yield_!()
+        -> __yielder.give(()).await
+
+        yield_!(a)
+        -> __yielder.give(a).await
+
+        yield_!(a,);
+        -> __yielder.give(a).await;
+
+        yield_!(&mut a.b, interrupt = c());
+        -> __yielder.give(&mut a.b).until(c()).await;
+
+        yield_!((), interrupt = c,)
+        -> __yielder.give(()).until(c).await
+
+        let cause = yield_!(a);
+        -> let cause = __yielder.give(a).await;
+
+        async_with::yield_!(a).b(c)?;
+        -> __yielder.give(a).await.b(c)?;
+
+        { yield_!(a) } b
+        -> { __yielder.give(a).await } b
+
+        unsafe { yield_!(a); }
+        -> unsafe { __yielder.give(a).await; }
+
+        for b in yield_!(a) { c(b) }
+        -> for b in __yielder.give(a).await { c(b) }
+
+        log!(a); yield_!(b); log!(c)
+        -> log!(a); __yielder.give(b).await; log!(c)
+
+        fn b() { return; } yield_!(c);
+        -> fn b() { return; } __yielder.give(c).await;
+
+        let b = || { return c }; yield_!(d);
+        -> let b = || { return c }; __yielder.give(d).await;
+    "#]]);
+}
+
+/// Each path that goes on yields once; one that ends need not.
+#[test]
+fn paths() {
+    bodies(&expect![[r#"
+        if b { yield_!(c) } else { yield_!(d) }
+        -> if b { __yielder.give(c).await } else { __yielder.give(d).await }
+
+        if b { yield_!(c); } else if d { yield_!(e); } else { yield_!(f); }
+        -> if b { __yielder.give(c).await; } else if d { __yielder.give(e).await; } else { __yielder.give(f).await; }
+
+        if b { yield_!(c) } else { return Err(d) }
+        -> if b { __yielder.give(c).await } else { return failed(&__return, Err(d)) }
+
+        if b { return Err(c); } else { yield_!(d) }
+        -> if b { return failed(&__return, Err(c)); } else { __yielder.give(d).await }
+
+        if yield_!(b) { c }
+        -> if __yielder.give(b).await { c }
+
+        if b { c } yield_!(d); if e { f }
+        -> if b { c } __yielder.give(d).await; if e { f }
+
+        match b { C => yield_!(c), D => { yield_!(d); } E => panic!(), F => { todo!(); } G => loop {}, H => (return d), }
+        -> match b { C => __yielder.give(c).await, D => { __yielder.give(d).await; } E => panic!(), F => { todo!(); } G => loop {} H => (return failed(&__return, d)), }
+
+        match b { C => { yield_!(c) } D => { { return Err(d) } } E => a::bail!("e"), F => unreachable!(), }
+        -> match b { C => __yielder.give(c).await, D => return failed(&__return, Err(d)), E => a::bail!("e"), F => unreachable!(), }
+
+        match yield_!(b) { C => c, D => d }
+        -> match __yielder.give(b).await { C => c, D => d, }
+    "#]]);
+}
+
+/// A `return` in front of the yield fails, and one behind it ends; others are not the manager's.
+#[test]
+fn returns() {
+    bodies(&expect![[r#"
+        return Err(b); yield_!(c)
+        -> return failed(&__return, Err(b)); __yielder.give(c).await
+
+        if b { return c; } yield_!(d)
+        -> if b { return failed(&__return, c); } __yielder.give(d).await
+
+        loop { if b { return Err(c) } break; } yield_!(d)
+        -> loop { if b { return failed(&__return, Err(c)); } break; } __yielder.give(d).await
+
+        while b { return c } yield_!(d)
+        -> while b { return failed(&__return, c); } __yielder.give(d).await
+
+        for b in c { return d } yield_!(e)
+        -> for b in c { return failed(&__return, d); } __yielder.give(e).await
+
+        yield_!(b); return;
+        -> __yielder.give(b).await; return ended(0, &__return, ());
+
+        yield_!(b); return Ok(c);
+        -> __yielder.give(b).await; return ended(0, &__return, Ok(c));
+
+        yield_!(b); loop { return Ok(c) }
+        -> __yielder.give(b).await; loop { return ended(0, &__return, Ok(c)); }
+
+        yield_!(b); async { return c }; || return d; fn e() { return }
+        -> __yielder.give(b).await; async { return c }; || return d; fn e() { return; }
+
+        loop { || return c; async { return d }; } yield_!(d)
+        -> loop { || return c; async { return d }; } __yielder.give(d).await
+
+        return { return Err(b) }; yield_!(c)
+        -> return failed( &__return, { return failed(&__return, Err(b)) }, ); __yielder.give(c).await
+
+        log!(return b); yield_!(c)
+        -> log!(return b); __yielder.give(c).await
+    "#]]);
+}
+
+/// A yield in a nested block makes the rest of the function its body.
+#[test]
+fn nested_blocks() {
+    bodies(&expect![[r#"
+        async_with!(b as c => { yield_!(c) })
+        -> (async_with!( b as c => { AfterYield({ __yielder.give(c). await }) } )) .0
+
+        async_with! { b as c => { yield_!(c); d } }
+        -> (async_with! { b as c => { AfterYield({ __yielder.give(c). await; d }) } }) .0
+
+        let c = async_with!(b => { yield_!(d) });
+        -> let c = (async_with!( b => { AfterYield({ __yielder.give(d). await }) } )) .0;
+
+        async_with!(b => { c }); yield_!(d)
+        -> async_with!(b => { c }); __yielder.give(d).await
+
+        async_with!(b, { c }, { yield_!(c) })
+        -> (async_with!( b, { c }, { AfterYield({ __yielder.give(c). await }) } )) .0
+
+        async_with!(b => { yield_!(c) },)
+        -> (async_with!( b => { AfterYield({ __yielder.give(c). await }) }, )) .0
+
+        async_with!(b => { return Err(c) } else { d }); yield_!(e)
+        -> async_with!( b => { return failed(& __return, Err(c)) } else { d } ); __yielder.give(e).await
+
+        async_with!({ yield_ } as b => { yield_!(b) })
+        -> (async_with!( { yield_ } as b => { AfterYield({ __yielder .give(b). await }) } )) .0
+
+        async_with!(b => { if c { return d } async_with!(e => { yield_!(f) }) })
+        -> (async_with!( b => { AfterYield({ if c { return failed(& __return, d) } (async_with!(e => { AfterYield({ __yielder.give(f). await }) })) .0 }) } )) .0
+
+        yield_!(b); async_with!(c => { return Ok(d) } else { e });
+        -> __yielder.give(b).await; async_with!( c => { return ended(0, & __return, Ok(d)) } else { e } );
+
+        async_with!(b as => { yield_!(c) }); yield_!(d)
+        -> async_with!(b as => { yield_!(c) }); __yielder.give(d).await
+
+        async_with!(b => { not rust yield_!(c) }); yield_!(d)
+        -> async_with!(b => { not rust yield_!(c) }); __yielder.give(d).await
+    "#]]);
+}
+
+/// Each parameter is moved into the future, under a name where it is a pattern.
+#[test]
+fn moved_parameters() {
+    super::check(
+        &expect![[r#"
+            a: A, mut b: B
+            -> fn f( a: A, b: B, )
+            -> let a = a
+            -> let mut b = b
+
+            self, a: A
+            -> fn f( self, a: A, )
+            -> let a = a
+
+            &self, (a, mut b): (A, B), _: C
+            -> fn f( &self, __argument_1: (A, B), __argument_2: C, )
+            -> let (a, mut b) = __argument_1
+            -> let _ = __argument_2
+
+            a @ (b, _): A, ref c: C
+            -> fn f( __argument_0: A, __argument_1: C, )
+            -> let a @ (b, _) = __argument_0
+            -> let ref c = __argument_1
+        "#]],
+        |input| {
+            let text = format!(
+                "#[async_context_manager] async fn f({input}) -> Result<B, C> {{ yield_!() }}"
+            );
+            let text = super::line(super::expand(&text));
+            let (signature, body) = text.split_once(" -> ").expect("it returns a manager");
+            let lets = body
+                .split("#[allow(unused_variables, unused_mut)] ")
+                .skip(1);
+            let lets = lets.map(|text| text.split_once(';').expect("`let`").0.to_owned());
+            super::below(input, [signature.to_owned()].into_iter().chain(lets))
+        },
+    );
+}
+
+/// The associated types that are added to an `impl`.
+fn types(signatures: &Expect) {
+    super::check(signatures, |input| {
+        let before = format!("impl AsyncContextManager for S {{ {input} }}");
+        let after = super::expand(&format!("#[async_context_manager] {before}"));
+        let [before, after] = [super::tokens(&before), after].map(super::line);
+        let kept = before.strip_suffix('}').expect("an `impl` has braces");
+        let added = after.strip_prefix(kept).expect("what is written is kept");
+        let added = added.trim_end_matches(" }").split_inclusive(';');
+        let added = added.map(|ty| ty.trim().replace("::async_with::expansion::", ""));
+        super::below(input, added)
+    });
+}
+
+/// What a signature says outright comes first; an alias of `Result` is left to rustc.
+#[test]
+fn associated_types() {
+    types(&expect![[r#"
+        async fn enter(&mut self) -> Result<A, B> {}
+        async fn exit(self, a: A, _: Cause) -> Result<(), B> {}
+        -> type Resource = A;
+        -> type Error = B;
+        -> type Exit = ();
+
+        async fn enter(&mut self) -> io::Result<A> {}
+        async fn exit(self, a: A, _: Cause) -> io::Result<Verdict> {}
+        -> type Resource = A;
+        -> type Error = <io::Result<A> as ResultParts>::Error;
+        -> type Exit = <io::Result<Verdict> as ResultParts>::Value;
+
+        async fn enter(&mut self) -> Result<Self::Resource, B> {}
+        async fn exit(self, a: A, _: Cause) -> Result<(), Self::Error> {}
+        -> type Resource = A;
+        -> type Error = B;
+        -> type Exit = ();
+
+        async fn enter(&mut self) -> Result<A, Self::Error> {}
+        async fn exit(self, a: Self::Resource, _: Cause) -> core::result::Result<(), B> {}
+        -> type Resource = A;
+        -> type Error = B;
+        -> type Exit = ();
+
+        async fn enter(&mut self) -> Result<A, <Self as AsyncContextManager>::Error> {}
+        async fn exit(self, a: <Self as AsyncContextManager>::Resource, _: Cause) -> Result<Self::Exit, B> {}
+        type Exit = C;
+        -> type Resource = A;
+        -> type Error = B;
+
+        type Error = B;
+        async fn enter(&mut self) -> Result<A, Self::Error> {}
+        async fn exit(self, a: A, _: Cause) -> Result<(), Self::Error> {}
+        -> type Resource = A;
+        -> type Exit = ();
+
+        async fn enter(&mut self) -> Result<Vec<Self::Error>, B> {}
+        async fn exit(self, a: Self::Resource, _: Cause) -> Result<(), B> {}
+        -> type Error = B;
+        -> type Resource = Vec<Self::Error>;
+        -> type Exit = ();
+
+        async fn enter(&mut self) -> a::Alias<Self::Error> {}
+        async fn exit(self, a: A, _: Cause) -> Result<Self, C> {}
+        -> type Resource = A;
+        -> type Error = C;
+        -> type Exit = Self;
+
+        async fn enter(&mut self) -> Result<A, B, C> {}
+        async fn exit(self, a: A, _: Cause) -> Result {}
+        -> type Resource = A;
+        -> type Error = <Result<A, B, C> as ResultParts>::Error;
+        -> type Exit = <Result as ResultParts>::Value;
+
+        async fn enter(&mut self) -> Result<A> {}
+        async fn exit(self, a: A, _: Cause) -> Result<'a, B> {}
+        -> type Resource = A;
+        -> type Error = <Result<A> as ResultParts>::Error;
+        -> type Exit = <Result<'a, B> as ResultParts>::Value;
+
+        async fn enter(&mut self) -> <A as B>::C {}
+        async fn exit(self, a: A, _: Cause) -> d!() {}
+        -> type Resource = A;
+        -> type Error = <<A as B>::C as ResultParts>::Error;
+        -> type Exit = <d!() as ResultParts>::Value;
+
+        async fn enter(&mut self) -> Result<&'a A, B> {}
+        async fn exit(self, a: &A, _: Cause) -> Result<(), B> {}
+        -> type Resource = &'a A;
+        -> type Error = B;
+        -> type Exit = ();
+
+        async fn enter(&mut self) -> io::Result<&'a A> {}
+        async fn exit(self, a: &A, _: Cause) -> io::Result<()> {}
+        -> type Resource = <io::Result<&'a A> as ResultParts>::Value;
+        -> type Error = <io::Result<&'a A> as ResultParts>::Error;
+        -> type Exit = <io::Result<()> as ResultParts>::Value;
+
+        async fn enter(&mut self) -> Result<fn(&A) -> Box<dyn Fn(&A) -> &B>, B> {}
+        async fn exit(self, a: impl C, _: Cause) -> Result<(), B> {}
+        -> type Resource = fn(&A) -> Box<dyn Fn(&A) -> &B>;
+        -> type Error = B;
+        -> type Exit = ();
+
+        fn enter(&mut self) -> impl Future<Output = Result<A, B>> + Send {}
+        fn exit(self, a: A, _: Cause) -> Pin<Box<dyn Future<Output = Result<(), B>>>> {}
+        -> type Resource = A;
+        -> type Error = B;
+        -> type Exit = ();
+
+        fn enter(&mut self) -> impl Future<Item = A, Output = Result<A, impl C<Output = B>>> {}
+        async fn exit(self, a: A, _: Cause) -> Result<(), C> {}
+        -> type Resource = A;
+        -> type Error = C;
+        -> type Exit = ();
+
+        async fn exit(self, a: A, _: Cause) -> Result<(), B> {}
+        const C: D = e;
+        async fn inspect(&self) -> Result<A, B> {}
+        fn interrupt(&self) -> impl Future<Output = F> {}
+        async fn enter(&mut self) -> Result<A, B> {}
+        -> type Resource = A;
+        -> type Error = B;
+        -> type Exit = ();
+    "#]]);
+}
+
+/// With an error in it, a manager keeps its name and its signature, so that those who use it see no second error.
+#[test]
+fn kept() {
+    super::check(
+        &expect![[r#"
+            #[async_context_manager] struct A;
+            -> struct A;
+
+            #[async_context_manager(a)] impl AsyncContextManager for A { type A = B; }
+            -> impl AsyncContextManager for A { type A = B; }
+
+            #[async_context_manager] impl A { fn b() {} }
+            -> impl A { fn b() {} }
+
+            #[async_context_manager] impl AsyncContextManager for A {
+                type Error = E;
+                async fn enter(&mut self) -> Option<B> {}
+                fn interrupt(&self) {}
+                async fn exit(self, b: B, _: Cause) -> Result<(), E> {}
+            }
+            -> impl AsyncContextManager for A { type Error = E; fn interrupt(&self) {} type Resource = B; type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }
+
+            #[async_context_manager] impl ScopedAsyncContextManager for A {}
+            -> impl ScopedAsyncContextManager for A { type Resource = (); type Error = (); type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }
+
+            #[async_context_manager] fn f() -> Result<A, B> { yield_!() }
+            -> fn f() -> Generated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), > { surviving(move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >()) }
+
+            #[async_context_manager(a)] pub async fn f<T>(&self, (a, b): T) -> Result<A, B> { yield_!() }
+            -> pub fn f<T>( &self, __argument_1: T, ) -> ScopedGenerated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), impl ::core::future::Future< Output = Result< (), <Result<A, B> as ResultParts>::Error, >, >, > { scoped(move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >()) }
+
+            #[async_context_manager(a)] async fn f() -> Option<A> { return Ok(Verdict) }
+            -> fn f() -> Generated< (), ::core::convert::Infallible, ::async_with::Verdict, > { surviving(move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result< ::async_with::Verdict, ::core::convert::Infallible, >, >()) }
+
+            #[async_context_manager]
+            #[a]
+            #[b::async_with]
+            async fn f() { c }
+            -> #[a] fn f() -> Generated<(), ::core::convert::Infallible, ()> { surviving(move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result<(), ::core::convert::Infallible>, >()) }
+        "#]],
+        |input| {
+            super::below(
+                input,
+                [super::kept(super::expand(input)).replace("::async_with::expansion::", "")],
+            )
+        },
+    );
 }

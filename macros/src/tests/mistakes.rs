@@ -20,11 +20,18 @@ fn explained(mistakes: &Expect) {
             for (place, message) in &errors {
                 // What goes on in the next line is underlined in the first.
                 if (at..end).contains(&place.start) {
-                    let (indentation, length) = (place.start - at, place.end.min(end) - place.start);
+                    let (indentation, length) =
+                        (place.start - at, place.end.min(end) - place.start);
                     text += &format!("{:indentation$}{} ", "", "^".repeat(length));
                     let (problem, remedy) = message.split_once("; ").unwrap_or((message, ""));
-                    let before = seen.borrow_mut().insert(problem.to_owned(), remedy.to_owned());
-                    text += if before.as_deref() == Some(remedy) { problem } else { message };
+                    let before = seen
+                        .borrow_mut()
+                        .insert(problem.to_owned(), remedy.to_owned());
+                    text += if before.as_deref() == Some(remedy) {
+                        problem
+                    } else {
+                        message
+                    };
                     text.push('\n');
                 }
             }
@@ -183,7 +190,7 @@ fn in_patterns() {
                             ^^^^^^^^^ `mut` or `ref` where names bind by reference already; write `d` here, and `let mut d = *d;` in the body for a copy
 
         a as B { ref c, d: mut e } => { x }
-                 ^^^^^ `mut` or `ref` where names bind by reference already
+                 ^^^^^ `mut` or `ref` where names bind by reference already; write `c` here, and `let mut c = *c;` in the body for a copy
                            ^^^^^ `mut` or `ref` where names bind by reference already; write `e` here, and `let mut e = *e;` in the body for a copy
 
         a as (&b, &mut c) => { x }
@@ -196,7 +203,7 @@ fn in_patterns() {
 
         a as B(&c) | C(mut c) => { x }
                ^^ `&` where names bind by reference already
-                       ^^^^^ `mut` or `ref` where names bind by reference already
+                       ^^^^^ `mut` or `ref` where names bind by reference already; write `c` here, and `let mut c = *c;` in the body for a copy
 
         a as b @ (mut c, d) => { x }
                   ^^^^^ `mut` or `ref` where names bind by reference already
@@ -255,15 +262,16 @@ fn in_bodies() {
                         ^^^^^ unexpected after the body
 
         a as b => { x };
+                       ^ unexpected after the body; only `else { .. }` may follow it
 
         a as b => { x } ; c
-                        ^ unexpected after the body; only `else { .. }` may follow it
+                        ^ unexpected after the body
 
         a as b, { x } ; c
                       ^ unexpected after the body
 
         a as b => { x } .c()
-                        ^ unexpected after the body
+                        ^ unexpected after the body; managers stand before it, and only `else { .. }` after it
 
         a as b => { x } else
                         ^^^^ `else` without a block; write `else { .. }`
@@ -272,7 +280,7 @@ fn in_bodies() {
                         ^^^^ `else` without a block
 
         a as b => { x } else { y } else { z }
-                                   ^^^^ unexpected after the body
+                                   ^^^^ unexpected after the body; only `else { .. }` may follow it
 
         a as b => { x } else { y } ,,
                                    ^ unexpected after the body
@@ -514,7 +522,7 @@ fn of_generators() {
 
         #[async_context_manager]
         async fn f() -> Result<A, B> { yield_!(a, interrupt = b, c); }
-                                                               ^ `yield_!` takes one resource
+                                                                 ^ `yield_!` takes one resource
 
         #[async_context_manager]
         async fn f() -> Result<A, B> { yield_!(a b); }
