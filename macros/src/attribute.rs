@@ -419,11 +419,16 @@ impl Forms<'_> {
         let Some(Stmt::Local(local)) = statements.pop() else {
             return statements;
         };
-        let conditions: Vec<&TokenStream> = local.attrs.iter().filter_map(condition).collect();
         let Some(items) = self.items_of_let(&local) else {
             statements.extend(rest);
             return statements;
         };
+        // Beside `#[with]`, only `#[cfg(..)]` is left.
+        let conditions = local.attrs.iter().filter_map(|attr| match &attr.meta {
+            Meta::List(list) => Some(&list.tokens),
+            _ => None,
+        });
+        let conditions: Vec<&TokenStream> = conditions.collect();
         let body = Block {
             brace_token: syn::token::Brace::default(),
             stmts: rest,
@@ -523,14 +528,6 @@ impl Forms<'_> {
         let mut body = Group::new(Delimiter::Brace, quote!(#(#stmts)*));
         body.set_span(group.span());
         body.into()
-    }
-}
-
-/// The condition of a `#[cfg(..)]`.
-fn condition(attr: &Attribute) -> Option<&TokenStream> {
-    match &attr.meta {
-        Meta::List(list) if attr.path().is_ident("cfg") => Some(&list.tokens),
-        _ => None,
     }
 }
 

@@ -356,6 +356,63 @@ fn otherwise() {
     show_difference(&otherwise, &expected);
 }
 
+/// Between levels, `else` has a number as jumps have: the inner block passes both on, and the outer one carries them out.
+#[test]
+fn otherwise_and_jump() {
+    let otherwise = quote!(lock(), open(path) as file => {
+        if file.is_empty() {
+            break;
+        }
+        file.read().await
+    } else {
+        String::new()
+    });
+    let arms =
+        |line: &&str| line.contains("__jump") || line.contains("u32") || line.contains("Skipped");
+    let expansion = block(&otherwise);
+    let lines: Vec<&str> = expansion.lines().map(str::trim).filter(arms).collect();
+    expect![[r#"
+        return async_with::expansion::jump(&__ended, 0u32).await;
+        async_with::expansion::Concluded::Skipped(__skipped) => {
+        return async_with::expansion::jump(&__ended, 1u32).await;
+        async_with::expansion::Concluded::Jump(__jump) => {
+        return async_with::expansion::jump(&__ended, __jump).await;
+        async_with::expansion::Concluded::Skipped(__skipped) => {
+        async_with::expansion::Concluded::Jump(__jump) => {
+        match __jump {
+        0u32 => break,
+        1u32 => async_with::expansion::None,"#]]
+    .assert_eq(&lines.join("\n"));
+}
+
+/// A body of type `!` has no value that could be left, which rustc would warn of: it is seen from the `loop`.
+#[test]
+fn endless() {
+    let endless = quote!(open(path) as file => {
+        loop {
+            file.read().await?;
+        }
+    });
+    show_difference(
+        &endless,
+        &expect![[r#"
+          ..
+          let file = __lent;
+        + #[allow(unreachable_code)]
+          let __end = async_with::expansion::finish(__value_type.twin(), if false {
+          ..
+          } else {
+        -     let text = file.read().await;
+        -     text.len()
+        +     loop {
+        +         file.read().await?;
+        +     }
+          }, &mut __value, &__ended);
+          ..
+    "#]],
+    );
+}
+
 /// The attribute makes the whole body a block.
 ///
 /// Look at the parameters: `path`, which the item mentions, is borrowed by the body, the others are moved into it
@@ -437,13 +494,6 @@ fn with_block() {
     .assert_eq(&attribute(TokenStream::new(), function));
 }
 
-fn one() -> TokenStream {
-    quote!(open(path) as file => {
-        let text = file.read().await;
-        text.len()
-    })
-}
-
 /// The associated types of a manager: those that the signatures write out, and those that an alias hides.
 #[test]
 fn class_style_manager() {
@@ -474,6 +524,66 @@ fn class_style_manager() {
         }
     "#]]
     .assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));
+}
+
+/// A function that yields is a manager: the code in front of the yield enters, the code behind it exits.
+///
+/// Look at `path`: it is in the future from the beginning, as it would be in an async function.
+#[test]
+fn generator() {
+    let function = parse_quote! {
+        async fn open(mut path: PathBuf) -> io::Result<File> {
+            path.set_extension("txt");
+            let mut file = File::open(path).await?;
+            let cause = yield_!(&mut file);
+            if cause.is_clean() {
+                return file.sync_all().await;
+            }
+            file.close().await
+        }
+    };
+    let expansion = crate::generator::expand(TokenStream::new(), function).to_string();
+    let expansion = expansion.replace(":: async_with ::", "async_with ::");
+    expect![[r#"
+        fn open(path: PathBuf) -> async_with::expansion::Generated<
+        <io::Result<File> as async_with::expansion::ResultParts>::Value,
+        <io::Result<File> as async_with::expansion::ResultParts>::Error,
+        (),
+        > {
+            async_with::expansion::surviving(move | __yielder: async_with::expansion::Yielder< <io::Result<File> as async_with::expansion::ResultParts>::Value, <io::Result<File> as async_with::expansion::ResultParts>::Error, >| async move {
+                let __return = async_with::expansion::Ty::<
+                async_with::expansion::Result<
+                (),
+                <io::Result<File> as async_with::expansion::ResultParts>::Error,
+                >,
+                >::new();
+                if false {
+                    return __return.value();
+                }
+                #[allow(unused_variables, unused_mut)]
+                let mut path = path;
+                #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)] {
+                    let __tail = {
+                        path.set_extension("txt");
+                        let mut file = File::open(path).await?;
+                        let cause = __yielder.give(&mut file).await;
+                        if cause.is_clean() {
+                            return async_with::expansion::ended(0, &__return, file.sync_all().await);
+                        }
+                        file.close().await
+                    };
+                    async_with::expansion::ended(0, &__return, __tail)
+                }
+            })
+        }
+    "#]].assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));
+}
+
+fn one() -> TokenStream {
+    quote!(open(path) as file => {
+        let text = file.read().await;
+        text.len()
+    })
 }
 
 /// The expansion of a block, in a function.

@@ -8,6 +8,7 @@ mod items;
 mod jumps;
 mod managers;
 mod mistakes;
+mod places;
 
 use std::ops::Range;
 use std::str::FromStr;

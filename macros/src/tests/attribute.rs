@@ -255,6 +255,9 @@ fn kept() {
             #[async_with] async fn f() { #[with] let a = b else { c }; #[with] let d = e; }
             -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; ::async_with::async_with! { e as d, {} } }
 
+            #[async_with] async fn f() { #[with] let Some(a) = b; c }
+            -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; c }
+
             #[async_with] async fn f() { #[with(a as)] { b } #[with] { c } #[with(d)] 'e: { g } }
             -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; { b } { c } 'e: { g } }
 

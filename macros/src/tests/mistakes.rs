@@ -466,8 +466,8 @@ fn of_with() {
         #[async_with] mod m { async fn f() { #[with] let None = b; } }
                                                          ^^^^ this pattern may not match
 
-        #[async_with] async fn f() { async fn g() { #[with] let a = b; } }
-                                                    ^^^^^^^ `#[with(..)]` goes above a block, and `#[with]` above `let`
+        #[async_with] async fn f() { #[a] async fn g() { #[with] let a = b; } }
+                                                         ^^^^^^^ `#[with(..)]` goes above a block, and `#[with]` above `let`
     "#]]);
 }
 
