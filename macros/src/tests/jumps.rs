@@ -315,6 +315,15 @@ fn macros() {
     "#]]);
 }
 
+/// A macro without a jump gets what it was given: parsing it would make two numbers of this one.
+#[test]
+fn untouched_macros() {
+    let body = Group::new(Delimiter::Brace, quote!(a!(b.0.0, break 'c); d!(e.0.0);));
+    let (after, _) = take_jumps(&body, Span::call_site());
+    let after = after.to_string();
+    assert!(after.contains("b . 0 . 0") && after.contains("e . 0.0"), "{after}");
+}
+
 /// The handlers of `select!` and its futures jump; its conditions and patterns do not.
 #[test]
 fn select() {
@@ -374,6 +383,10 @@ fn nested_blocks() {
 
         b::async_with! { a => { loop { break } } }
         -> as it is
+
+        async_with! { a({ break }) as [b] => { continue } }
+        -> async_with! { a({ break }) as [b] => { break '0 } }
+        -> '0: continue
 
         async_with! { a(break) => { b } }
         -> as it is

@@ -451,6 +451,9 @@ fn of_with() {
                                                                           ^^^^ this pattern may not match
                                                  ^^^^^^^ this pattern may not match
 
+        #[async_with(a as)] async fn f() { #[with] let b = c; }
+                       ^^ `as` without a name after it
+
         #[async_with] async fn f() { async_with!(a => { #[with] let None = b; }) }
                                                                     ^^^^ this pattern may not match
 
