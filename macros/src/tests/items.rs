@@ -2,15 +2,15 @@
 //! things.
 
 use expect_test::{Expect, expect};
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
-use quote::quote;
+use proc_macro2::{Delimiter, Group, TokenStream};
+use quote::{ToTokens, quote};
 
 use crate::parse::{Block, Item, item_list};
 
 /// Each item on a line: its expression `|` its pattern. The body is always the same.
 fn cut(blocks: &Expect) {
     super::check(blocks, |input| {
-        let block = parse(super::tokens(input));
+        let block = parse(&super::tokens(input));
         let mut lines: Vec<String> = block.items.iter().map(item).collect();
         assert_eq!(super::source(&block.body), "{ x }");
         lines.extend(
@@ -23,7 +23,7 @@ fn cut(blocks: &Expect) {
     });
 }
 
-fn parse(tokens: TokenStream) -> Block {
+fn parse(tokens: &TokenStream) -> Block {
     Block::parse(tokens.clone()).unwrap_or_else(|error| panic!("{error}: {tokens}"))
 }
 
@@ -377,10 +377,10 @@ fn patterns() {
 /// `$manager:expr` and `$body:block` come in invisible delimiters, a block even in several.
 #[test]
 fn fragments_of_macros() {
-    let invisible = |tokens| TokenTree::Group(Group::new(Delimiter::None, tokens));
+    let invisible = |tokens| Group::new(Delimiter::None, tokens);
     let manager = invisible(quote!(a as B));
-    let body = invisible(TokenTree::from(invisible(quote!({ x }))).into());
-    let block = parse(quote!(#manager as c => #body else #body));
+    let body = invisible(invisible(quote!({ x })).into_token_stream());
+    let block = parse(&quote!(#manager as c => #body else #body));
     assert_eq!(block.items.len(), 1);
     assert!(block.items[0].pat.is_some());
     for group in [Some(block.body), block.otherwise].into_iter().flatten() {

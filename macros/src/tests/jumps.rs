@@ -9,18 +9,18 @@ use crate::body::{reissue, take_jumps};
 /// The body as it is rewritten, then the jumps as they are made again behind the exit.
 fn caught(bodies: &Expect) {
     super::check(bodies, |input| {
-        super::below(input, lines(super::tokens(input)))
+        super::below(input, lines(&super::tokens(input)))
     });
 }
 
-fn lines(body: TokenStream) -> Vec<String> {
+fn lines(body: &TokenStream) -> Vec<String> {
     let (after, jumps) = take_jumps(
         &Group::new(Delimiter::Brace, body.clone()),
         Span::call_site(),
     );
     let after = statements(&after).replace("__async_with_jump_", "");
     if jumps.is_empty() {
-        assert_eq!(statements(&body), after);
+        assert_eq!(statements(body), after);
         return vec!["as it is".to_owned()];
     }
     let jumps = jumps.iter().map(|jump| {
@@ -29,7 +29,7 @@ fn lines(body: TokenStream) -> Vec<String> {
             .replace("__async_with_jump_", "'")
             .replace("{ #[allow(clippy::needless_continue)] continue", "continue")
             .replace("; }", "")
-            .replace(";", "")
+            .replace(';', "")
     });
     [after].into_iter().chain(jumps).collect()
 }
@@ -321,7 +321,10 @@ fn untouched_macros() {
     let body = Group::new(Delimiter::Brace, quote!(a!(b.0.0, break 'c); d!(e.0.0);));
     let (after, _) = take_jumps(&body, Span::call_site());
     let after = after.to_string();
-    assert!(after.contains("b . 0 . 0") && after.contains("e . 0.0"), "{after}");
+    assert!(
+        after.contains("b . 0 . 0") && after.contains("e . 0.0"),
+        "{after}"
+    );
 }
 
 /// The handlers of `select!` and its futures jump; its conditions and patterns do not.
@@ -425,7 +428,7 @@ fn blocks_of_macros() {
     );
     let expr = Group::new(Delimiter::None, quote!(a + b));
     let list = Group::new(Delimiter::None, quote!([c]));
-    let lines = lines(quote!({ #block #block } let d = #expr; #list; #block continue;));
+    let lines = lines(&quote!({ #block #block } let d = #expr; #list; #block continue;));
     assert_eq!(
         lines,
         [

@@ -1,16 +1,19 @@
 //! What is wrong, where, and what to write instead. What it looks like to the user is in `tests/ui`.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 
 use expect_test::{Expect, expect};
 
 /// Underlines what the errors of each mistake are about. A message that is there already is cut before its remedy.
 fn explained(mistakes: &Expect) {
-    let seen = RefCell::new(HashMap::new());
+    let mut seen = HashMap::new();
     super::check(mistakes, |input| {
         let errors = super::errors(super::expand(input));
         assert!(!errors.is_empty(), "no error: {input}");
+        assert!(
+            errors.iter().all(|(place, _)| !place.is_empty()),
+            "no place: {input}"
+        );
         let mut text = String::new();
         let mut at = 0;
         for line in input.lines() {
@@ -19,21 +22,15 @@ fn explained(mistakes: &Expect) {
             text.push('\n');
             for (place, message) in &errors {
                 // What goes on in the next line is underlined in the first.
-                if (at..end).contains(&place.start) {
-                    let (indentation, length) =
-                        (place.start - at, place.end.min(end) - place.start);
-                    text += &format!("{:indentation$}{} ", "", "^".repeat(length));
-                    let (problem, remedy) = message.split_once("; ").unwrap_or((message, ""));
-                    let before = seen
-                        .borrow_mut()
-                        .insert(problem.to_owned(), remedy.to_owned());
-                    text += if before.as_deref() == Some(remedy) {
-                        problem
-                    } else {
-                        message
-                    };
-                    text.push('\n');
+                if !(at..end).contains(&place.start) {
+                    continue;
                 }
+                text += &" ".repeat(place.start - at);
+                text += &"^".repeat(place.end.min(end) - place.start);
+                let (problem, remedy) = message.split_once("; ").unwrap_or((message, ""));
+                let before = seen.insert(problem.to_owned(), remedy.to_owned());
+                let is_known = before.as_deref() == Some(remedy);
+                text.extend([" ", if is_known { problem } else { message }, "\n"]);
             }
             at = end + 1;
         }
