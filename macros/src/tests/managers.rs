@@ -353,6 +353,17 @@ fn nested_blocks() {
     "#]]);
 }
 
+/// A block without a yield or a `return` gets what it was given: parsing it would make two numbers of this one.
+#[test]
+fn untouched_blocks() {
+    for (body, after) in [("a.0.0", "a . 0.0"), ("return a.0.0", "a . 0 . 0")] {
+        let body = format!("async_with!(b => {{ {body} }}); yield_!(c)");
+        let text = format!("#[async_context_manager] async fn f() -> Result<A, B> {{ {body} }}");
+        let expansion = super::expand(&text).to_string();
+        assert!(expansion.contains(after), "{expansion}");
+    }
+}
+
 /// Each parameter is moved into the future, under a name where it is a pattern.
 #[test]
 fn moved_parameters() {
