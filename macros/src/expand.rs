@@ -347,7 +347,7 @@ fn braced(stream: TokenStream, span: Span) -> TokenTree {
 fn delimited(expr: &TokenStream, span: Span) -> TokenStream {
     let mut tokens = expr.clone().into_iter();
     match (tokens.next(), tokens.next()) {
-        (Some(TokenTree::Group(group)), None) if group.delimiter() != Delimiter::None => {
+        (Some(TokenTree::Group(group)), None) => {
             let mut rebuilt = Group::new(group.delimiter(), group.stream());
             rebuilt.set_span(span.located_at(group.span()));
             TokenTree::Group(rebuilt).into()
