@@ -123,6 +123,9 @@ fn in_items() {
         a as b { x }
                ^ the body follows the managers without `=>`; write `=> { .. }`
 
+        a as (b, c) { x }
+                    ^^^^^ the body follows the managers without `=>`
+
         a as b[c] => { x }
               ^^^ this does not separate managers
 
@@ -219,6 +222,9 @@ fn in_bodies() {
         a
         ^ the managers are not followed by a body
 
+        a(b), c(d)
+               ^^^ the managers are not followed by a body
+
         a as b =>
                ^ `=>` without a body; write `=> { .. }`
 
@@ -227,6 +233,9 @@ fn in_bodies() {
 
         a as b => x
                   ^ the body must be a block; write `=> { .. }`
+
+        a as b => (x) { y }
+                  ^^^ the body must be a block
 
         a as b => move || {}
                   ^^^^ the body must be a block
