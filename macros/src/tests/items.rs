@@ -218,6 +218,10 @@ fn operators() {
         -> a? < b
         -> c > d
 
+        a::<b> < c, d > e => { x }
+        -> a::<b> < c
+        -> d > e
+
         a << b, c >> d => { x }
         -> a << b
         -> c >> d
