@@ -584,15 +584,9 @@ impl<'a> Operands<'a> {
 
     /// The position after the closure parameters that begin at `at`.
     fn after_parameters(&self, at: usize) -> usize {
-        let mut at = at + 1;
-        while at < self.tokens.len() {
-            match self.punct(at) {
-                Some('|') => return at + 1,
-                Some('<') => at = self.after_angles(at),
-                _ => at += 1,
-            }
-        }
-        at
+        let mut rest = at + 1..self.tokens.len();
+        let end = rest.find(|at| self.punct(*at) == Some('|'));
+        end.map_or(self.tokens.len(), |at| at + 1)
     }
 }
 
@@ -606,22 +600,17 @@ impl Iterator for Operands<'_> {
         let mut role = Role::Other;
         let expected = self.operand_expected;
         self.operand_expected = match token {
-            TokenTree::Ident(word) if word == "as" && !expected => {
+            TokenTree::Ident(word) if word == "as" => {
                 role = Role::As;
                 true
             }
             // A word after which an operand follows.
-            TokenTree::Ident(word) => {
-                if word == "as" {
-                    role = Role::As;
-                }
-                [
-                    "return", "break", "move", "async", "static", "mut", "in", "match", "if",
-                    "while", "const", "raw",
-                ]
-                .iter()
-                .any(|keyword| word == keyword)
-            }
+            TokenTree::Ident(word) => [
+                "return", "break", "move", "async", "static", "mut", "in", "match", "if", "while",
+                "const", "raw",
+            ]
+            .iter()
+            .any(|keyword| word == keyword),
             TokenTree::Group(_) | TokenTree::Literal(_) => false,
             TokenTree::Punct(punct) => match punct.as_char() {
                 ',' => {
@@ -630,19 +619,10 @@ impl Iterator for Operands<'_> {
                 }
                 '=' if self.joint(at, '=', '>') => {
                     role = Role::Arrow;
-                    next = at + 2;
                     true
                 }
                 '<' if expected => {
                     next = self.after_angles(at);
-                    false
-                }
-                ':' if self.joint(at, ':', ':') => {
-                    next = if self.punct(at + 2) == Some('<') {
-                        self.after_angles(at + 2)
-                    } else {
-                        at + 2
-                    };
                     false
                 }
                 '-' if self.joint(at, '-', '>') => {

@@ -186,6 +186,14 @@ fn generic_arguments() {
         a::<B = C, D>() as e => { x }
         -> a::<B = C, D>() | e
 
+        a as <B as C>::D, e => { x }
+        -> a | <B as C>::D
+        -> e
+
+        'a: while <A as B>::c() { d }, e => { x }
+        -> 'a: while <A as B>::c() { d }
+        -> e
+
         a::<B> as c => { x }
         -> a::<B> | c
 
@@ -307,6 +315,10 @@ fn closures() {
         a(b), |c, d| e => { x }
         -> a(b)
         -> |c, d| e
+
+        break 'a |b, c| d, e => { x }
+        -> break 'a |b, c| d
+        -> e
 
         return |a, b| c, d => { x }
         -> return |a, b| c
