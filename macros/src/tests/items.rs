@@ -242,6 +242,14 @@ fn operators() {
         -> a | b
         -> c | d | e
 
+        a | <B as C>::d as e, f => { x }
+        -> a | <B as C>::d | e
+        -> f
+
+        a < <B as C>::d as e, f => { x }
+        -> a < <B as C>::d | e
+        -> f
+
         a || b, c || d as e => { x }
         -> a || b
         -> c || d | e

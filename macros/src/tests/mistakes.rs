@@ -120,6 +120,10 @@ fn in_items() {
         a as b -> { x }
                ^ this does not begin a body; write `=> { .. }`
 
+        a as b::c -> d, e as
+                  ^ this does not begin a body
+                          ^^ `as` without a name after it
+
         a as b { x }
                ^ the body follows the managers without `=>`; write `=> { .. }`
 
