@@ -363,7 +363,7 @@ impl<'a> Visit<'a> for Source {
             Some(qself) => matches!(&*qself.ty, Type::Path(of) if of.path.is_ident("Self")),
             None => segments.first().is_some_and(|first| first.ident == "Self"),
         };
-        if of_self && segments.len() > 1 {
+        if of_self {
             self.names
                 .extend(segments.last().map(|last| last.ident.clone()));
         }

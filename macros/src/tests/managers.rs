@@ -427,6 +427,12 @@ fn associated_types() {
         -> type Error = B;
         -> type Exit = ();
 
+        async fn enter(&mut self) -> Result<a::Resource, io::Error> {}
+        async fn exit(self, a: a::Resource, _: Cause) -> Result<b::Exit, io::Error> {}
+        -> type Resource = a::Resource;
+        -> type Error = io::Error;
+        -> type Exit = b::Exit;
+
         async fn enter(&mut self) -> io::Result<A> {}
         async fn exit(self, a: A, _: Cause) -> io::Result<Verdict> {}
         -> type Resource = A;

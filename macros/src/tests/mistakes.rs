@@ -743,6 +743,13 @@ fn of_managers() {
 
         #[async_context_manager]
         impl AsyncContextManager for A {
+            async fn enter(&mut self) -> Result<B<'_>, C> { b }
+                                                  ^^ what is lent cannot borrow from `self`
+            async fn exit(self, b: B<'_>, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for A {
             async fn enter(&mut self) -> Result<impl B, C<'_>> { b }
                                                 ^^^^^^ `impl Trait` cannot be an associated type; write the type, or a `Box<dyn Trait>`
             async fn exit(self, b: Self::Resource, _: Cause) -> Result<(), C<'_>> { c }
