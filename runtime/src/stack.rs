@@ -109,6 +109,8 @@ struct Interrupts<E> {
     running: Vec<(usize, BoxFuture<Option<E>>)>,
     waker: Option<Waker>,
     fired: Option<(usize, Option<E>)>,
+    /// Those that fired before, and then one further out did.
+    overtaken: Vec<(usize, E)>,
 }
 
 impl<E: 'static> Interrupts<E> {
@@ -156,6 +158,7 @@ impl<E> Shared<E> {
                 running: Vec::new(),
                 waker: None,
                 fired: None,
+                overtaken: Vec::new(),
             }),
             closing: Arc::default(),
         })
@@ -771,7 +774,11 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Takes the stack apart.
     fn unwind(&mut self, cause: Cause) -> Unwind<E> {
         let entries = std::mem::take(&mut self.entries).into_iter().collect();
-        let (fired, error) = lock(&self.shared.interrupts).fired.take().unzip();
+        let (fired, error, overtaken) = {
+            let mut interrupts = lock(&self.shared.interrupts);
+            let (fired, error) = interrupts.fired.take().unzip();
+            (fired, error, std::mem::take(&mut interrupts.overtaken))
+        };
         Unwind {
             entries,
             shared: Arc::clone(&self.shared),
@@ -779,6 +786,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
             interrupted: cause == Cause::Cancelled || fired.is_some(),
             fired,
             error: error.flatten(),
+            overtaken,
+            just_fired: false,
             own: None,
             begun: false,
             raised: None,
@@ -1057,6 +1066,10 @@ struct Unwind<E> {
     suppressed: Verdict,
     /// Nothing can be registered afterwards.
     closes: bool,
+    /// Those that interrupted before the one that did last, which is further out.
+    overtaken: Vec<(usize, E)>,
+    /// The last one did so in this poll.
+    just_fired: bool,
     /// The last entry that was shown the failure.
     inspected: Option<usize>,
     /// The innermost entry, and how the body ended, if a drop came while it waited.
@@ -1076,6 +1089,10 @@ struct Running<E> {
 
 impl<E: Debug + Send + 'static> Unwind<E> {
     fn poll(&mut self, cx: &mut Context<'_>, left: &mut dyn Left) -> Poll<()> {
+        if self.just_fired {
+            self.interrupt_outside(left);
+            self.just_fired = false;
+        }
         loop {
             if let Some(mut running) = self.running.take() {
                 let poll = AssertUnwindSafe(|| running.exit.as_mut().poll(cx));
@@ -1147,8 +1164,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        // The error of an entry is with this stack.
-        drop(left.take_interrupt());
+        // The error of an entry is with this stack. Without one, whoever is further out interrupted in the same poll.
+        self.just_fired = left.take_interrupt().is_none();
         self.interrupt_outside(left);
         let innermost = self.innermost();
         if self.fired.is_some_and(|fired| fired >= innermost)
@@ -1164,16 +1181,31 @@ impl<E: Debug + Send + 'static> Unwind<E> {
     }
 
     fn take_turn(&mut self, at: usize) {
-        if self.fired == Some(at) && self.cause == Cause::Cancelled && self.own.is_none() {
+        if self.cause != Cause::Cancelled || self.own.is_some() {
+            return;
+        }
+        if self.fired == Some(at) {
             self.own = Some(Own(self.error.take()));
+        } else if let Some(overtaken) = self.overtaken.iter().position(|(of, _)| *of == at) {
+            self.own = Some(Own(Some(self.overtaken.remove(overtaken).1)));
         }
     }
 
     /// Whoever is further out interrupts in place of an entry.
     fn interrupt_outside(&mut self, left: &dyn Left) {
         if left.is_cancelled() {
-            (self.interrupted, self.fired, self.error) = (true, None, None);
+            let just_fired = self.just_fired;
+            self.overtake(None, None, just_fired);
         }
+    }
+
+    /// Another entry interrupts, further out than the one that did before; or whoever is outside of the stack. Of those
+    /// that do so in the same poll, only the outermost does.
+    fn overtake(&mut self, by: Option<usize>, error: Option<E>, at_once: bool) {
+        if let (Some(at), Some(error), false) = (self.fired, self.error.take(), at_once) {
+            self.overtaken.push((at, error));
+        }
+        (self.interrupted, self.fired, self.error) = (true, by, error);
     }
 
     /// After an exit.
@@ -1272,7 +1304,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         let name = |of: usize| self.entries.get(of).map_or("", |entry| entry.name());
         let fired = lock(&self.shared.interrupts).poll_further_out(outermost, name, self.cause, cx);
         if let Some((of, error)) = fired {
-            (self.interrupted, self.fired, self.error) = (true, Some(of), error);
+            self.overtake(Some(of), error, false);
+            self.just_fired = true;
         }
     }
 
@@ -1638,7 +1671,9 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         if let Some((at, _)) = interrupts.fired {
             let name = |_| Self::type_name();
             if let Some(fired) = interrupts.poll_further_out(at, name, Cause::Cancelled, cx) {
-                interrupts.fired = Some(fired);
+                let overtaken = interrupts.fired.replace(fired);
+                let overtaken = overtaken.and_then(|(at, error)| Some((at, error?)));
+                interrupts.overtaken.extend(overtaken);
             }
         }
     }
