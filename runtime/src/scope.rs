@@ -464,6 +464,9 @@ fn poll_body<M: Managed, F: Future>(
 /// unwinding of another one would end the process (rule PAN-3).
 fn guarded<M: Managed, T>(manager: &M, run: impl FnOnce() -> T) -> Result<T, Payload> {
     fn hold<G, T>(guard: G, run: impl FnOnce() -> T) -> (Result<T, Payload>, Result<(), Payload>) {
+        if !mem::needs_drop::<G>() {
+            return (Ok(run()), Ok(()));
+        }
         let ran = catch_unwind(AssertUnwindSafe(run));
         (ran, drop_caught(guard))
     }

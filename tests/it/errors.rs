@@ -66,6 +66,10 @@ impl AsyncContextManager for Inspector {
             None => "no error object".to_owned(),
         };
         self.0.write(format!("{seen}, debug {raised:?}"));
+        assert_eq!(
+            raised.is::<Wrapped>(),
+            raised.type_name().ends_with("Wrapped")
+        );
         if let Some(wrapped) = raised.downcast_mut::<Wrapped>() {
             wrapped.id += 1;
         }
