@@ -1595,11 +1595,12 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
     }
 
     fn inspect(&mut self, resource: &mut AsyncExitStack<E, V>, mut raised: Raised<'_>) {
-        let mut entries: Vec<_> = std::mem::take(&mut resource.entries).into_iter().collect();
-        for entry in entries.iter_mut().rev() {
-            entry.inspect(raised.reborrow());
+        // In their place: a panic leaves them all there, to be exited.
+        for at in (0..resource.entries.count()).rev() {
+            if let Some(entry) = resource.entries.get_mut(at) {
+                entry.inspect(raised.reborrow());
+            }
         }
-        resource.entries.extend(entries);
     }
 
     fn interrupt(

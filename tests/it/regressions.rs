@@ -1,6 +1,7 @@
 //! What random programs have shown to be wrong, as small as it gets.
 
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_with::report::{Entry, Phase, collect};
@@ -307,4 +308,42 @@ async fn an_entry_that_interrupted_is_moved_out() {
     assert!(stacked(&log, &opened_late()).await.is_err());
     let events = ["enter a", "exit a: completed", "closed", "exited a"];
     assert_eq!(log.take(), events);
+}
+
+/// EXI-1, PAN-3: a stack in a stack, one of whose managers panics when it is shown the error. All are exited, told of the
+/// panic, and it goes on. None was exited.
+#[tokio::test]
+async fn a_panic_in_an_inspect_of_a_stack_in_a_stack() {
+    async fn stacked(log: &Log) -> Result<(), Boom> {
+        async_with::async_with! { AsyncExitStack::new() as outer => {
+            outer.enter(log.fallible("a")).await?;
+            let inner = AsyncExitStack::<Boom>::new();
+            inner.enter(log.fallible("b")).await?;
+            inner.enter(log.fallible("c").inspect_panics()).await?;
+            inner.enter(log.fallible("d")).await?;
+            let inner = inner.into_manager().map_err(|error| error.into_inner().unwrap());
+            outer.enter(inner).await?;
+            log.write("body");
+            Err(Boom("body"))
+        }}
+    }
+    let log = Log::new();
+    let (result, reported) = collect(AssertUnwindSafe(stacked(&log)).catch_unwind()).await;
+    let payload = result.unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"c"));
+    let expected = [
+        "inspect d: Boom(\"body\")",
+        "inspect c: Boom(\"body\")",
+        "exit d: panicked",
+        "exit c: panicked",
+        "exit b: panicked",
+        "exit a: panicked",
+    ];
+    let events = log.take();
+    let body = events.iter().position(|event| event == "body");
+    assert_eq!(events[body.unwrap() + 1..], expected);
+    let [entry] = &reported[..] else {
+        panic!("{reported:?}")
+    };
+    assert_eq!(entry.incident.to_string(), "failed: Boom(\"body\")");
 }
