@@ -176,25 +176,21 @@ trait Entry<E>: Any + Send + Sync {
 
 /// What an entry holds. It is lent out of a stack that is only borrowed, and taken back when the stack is taken apart.
 trait Held<E>: Send + 'static {
-    /// What stands for it in reports.
-    fn name(&self) -> &'static str;
     fn inspect(&mut self, _: Raised<'_>) {}
     fn exit(self, cause: Cause) -> impl Future<Output = Result<Verdict, E>> + Send;
 }
 
 /// A lock that is taken once, for good: so it lends its content for as long as the stack is borrowed, and is `Sync`.
 struct Slot<H> {
+    /// What stands for it in reports.
     name: &'static str,
     held: parking_lot::Mutex<H>,
 }
 
 impl<H> Slot<H> {
-    fn new<E>(held: H) -> Self
-    where
-        H: Held<E>,
-    {
+    fn new(name: &'static str, held: H) -> Self {
         Self {
-            name: held.name(),
+            name,
             held: parking_lot::Mutex::new(held),
         }
     }
@@ -229,10 +225,6 @@ where
     M: AsyncContextManager<Error: RaisedAs<E, K>>,
     K: 'static,
 {
-    fn name(&self) -> &'static str {
-        self.manager.name()
-    }
-
     fn inspect(&mut self, raised: Raised<'_>) {
         self.manager.inspect(&mut self.resource, raised);
     }
@@ -264,10 +256,6 @@ where
     Fut: Future<Output = O> + Send,
     O: CleanUpOf<E>,
 {
-    fn name(&self) -> &'static str {
-        type_name::<F>()
-    }
-
     async fn exit(self, cause: Cause) -> Result<Verdict, E> {
         (self.exit)(self.value, cause).await.decided()
     }
@@ -277,10 +265,6 @@ where
 struct Kept<T>(T);
 
 impl<E: Send, T: Send + 'static> Held<E> for Kept<T> {
-    fn name(&self) -> &'static str {
-        type_name::<T>()
-    }
-
     async fn exit(self, _: Cause) -> Result<Verdict, E> {
         drop(self.0);
         Ok(Verdict::Propagate)
@@ -322,33 +306,36 @@ where
 
     fn enter_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_> {
         Box::pin(async move {
+            let name = self.name();
             let resource = self.enter().await?;
-            let interrupt = interrupt_of(&self, &resource);
             let entered = Entered {
                 manager: self,
                 resource,
                 conversion: PhantomData,
             };
-            Ok(&mut stack.register(entered, interrupt).resource)
+            let (at, entered) = stack.register(name, entered);
+            stack.follow(at, interrupt_of(&entered.manager, &entered.resource));
+            Ok(&mut entered.resource)
         })
     }
 
     fn enter_owned_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::EnteringOwned<'_> {
         Box::pin(async move {
-            let resource = self.enter().await?;
-            let interrupt = interrupt_of(&self, &resource);
             let name = self.name();
-            let shared = Arc::new(Mutex::new(Shelf {
+            let resource = self.enter().await?;
+            let shelf = Arc::new(Mutex::new(Shelf {
                 content: Content::Here(self, resource),
                 exit: None,
             }));
             let shelved = Shelved::<M, K> {
-                name,
-                shelf: Arc::clone(&shared),
+                shelf: Arc::clone(&shelf),
                 conversion: PhantomData,
             };
-            stack.register(shelved, interrupt);
-            Ok(Handle(shared))
+            let (at, _) = stack.register(name, shelved);
+            if let Content::Here(manager, resource) = &lock(&shelf).content {
+                stack.follow(at, interrupt_of(manager, resource));
+            }
+            Ok(Handle(shelf))
         })
     }
 }
@@ -503,6 +490,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// What enter failed with; nothing is registered then.
     ///
+    /// # Panics
+    ///
+    /// When the enter does, or `interrupt` of the manager, which is exited in its turn all the same (rule PAN-3).
+    ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, nothing is owed to this manager (rule CAN-7); its exit is registered in the very poll
@@ -531,6 +522,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// # assert_eq!(work().await.unwrap(), 1);
     /// # }
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`enter`](Self::enter).
     ///
     /// # Cancel safety
     ///
@@ -582,6 +577,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// As [`enter`](Self::enter).
     ///
+    /// # Panics
+    ///
+    /// As [`enter`](Self::enter).
+    ///
     /// # Cancel safety
     ///
     /// As [`enter`](Self::enter).
@@ -617,7 +616,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
-        &mut self.register(Adopted { value, exit }, None).value
+        &mut self
+            .register(type_name::<F>(), Adopted { value, exit })
+            .1
+            .value
     }
 
     /// Registers a closure as an exit, which sees the cause, may fail, and may suppress if the stack does (rule STK-3):
@@ -638,13 +640,13 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.register(callback_entry(callback), None);
+        self.register(type_name::<F>(), callback_entry(callback));
     }
 
     /// Keeps a value, and drops it in its turn (rule STK-3).
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
     pub fn keep<T: Send + 'static>(&self, value: T) -> &mut T {
-        &mut self.register(Kept(value), None).0
+        &mut self.register(type_name::<T>(), Kept(value)).1.0
     }
 
     /// Moves everything to a new stack, and leaves this one empty (rule STK-4): acquire all in a block, and keep them
@@ -752,23 +754,26 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     }
 
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
-    fn register<H: Held<E>>(&self, held: H, interrupt: Option<BoxFuture<Option<E>>>) -> &mut H {
-        let at = self.entries.push(Box::new(Slot::new::<E>(held)));
+    fn register<H: Held<E>>(&self, name: &'static str, held: H) -> (usize, &mut H) {
+        let at = self.entries.push(Box::new(Slot::new(name, held)));
         // Another thread may have pushed the next one meanwhile.
         self.shared.count.fetch_max(at + 1, Ordering::Relaxed);
-        if let Some(interrupt) = interrupt {
-            let waker = {
-                let mut interrupts = lock(&self.shared.interrupts);
-                interrupts.running.push((at, interrupt));
-                interrupts.waker.take()
-            };
-            waker.into_iter().for_each(Waker::wake);
-        }
         let entry: &dyn Any = &*self.entries[at];
         match entry.downcast_ref::<Slot<H>>() {
-            Some(slot) => parking_lot::MutexGuard::leak(slot.held.lock()),
+            Some(slot) => (at, parking_lot::MutexGuard::leak(slot.held.lock())),
             None => unreachable!("it was pushed just now"),
         }
+    }
+
+    /// Lets an entry interrupt. It is registered by then, so that it is exited when its `interrupt` panics.
+    fn follow(&self, at: usize, interrupt: Option<BoxFuture<Option<E>>>) {
+        let Some(interrupt) = interrupt else { return };
+        let waker = {
+            let mut interrupts = lock(&self.shared.interrupts);
+            interrupts.running.push((at, interrupt));
+            interrupts.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// Takes the stack apart.
@@ -953,7 +958,6 @@ impl<M: AsyncContextManager> Drop for Loan<'_, M> {
 
 /// The entry of a manager that a handle lends.
 struct Shelved<M: AsyncContextManager, K> {
-    name: &'static str,
     shelf: Arc<Mutex<Shelf<M>>>,
     conversion: PhantomData<fn() -> K>,
 }
@@ -964,10 +968,6 @@ where
     M: AsyncContextManager<Error: RaisedAs<E, K>>,
     K: 'static,
 {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
     fn inspect(&mut self, raised: Raised<'_>) {
         if let Content::Here(manager, resource) = &mut lock(&self.shelf).content {
             manager.inspect(resource, raised);
@@ -1033,7 +1033,7 @@ impl<E: Debug + Send + 'static> Registrar<E> {
             let mut late = lock(&self.0.late);
             if !late.closed {
                 let below = self.0.count.load(Ordering::Relaxed);
-                let slot = Slot::new::<E>(callback_entry(callback));
+                let slot = Slot::new(type_name::<F>(), callback_entry(callback));
                 late.entries.push((below, Box::new(slot)));
                 return Ok(());
             }

@@ -1,11 +1,11 @@
 //! What random programs have shown to be wrong, as small as it gets.
 
-use std::future::pending;
-use std::panic::AssertUnwindSafe;
+use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, panic_any};
 use std::time::Duration;
 
 use async_with::report::{Entry, Phase, collect};
-use async_with::{Elapsed, drain, prelude::*, timeout};
+use async_with::{AsyncContextManager, Cause, Elapsed, drain, prelude::*, timeout};
 use async_with_tests::{Boom, Gate, Log};
 use futures::FutureExt;
 use tokio::time::sleep;
@@ -346,4 +346,103 @@ async fn a_panic_in_an_inspect_of_a_stack_in_a_stack() {
         panic!("{reported:?}")
     };
     assert_eq!(entry.incident.to_string(), "failed: Boom(\"body\")");
+}
+
+/// STK-1, PAN-3: `interrupt` of a manager panics when it is entered through a stack. It is exited, told of the panic, which
+/// goes on. It was not exited.
+#[tokio::test]
+async fn a_panic_in_an_interrupt_of_an_entry() {
+    struct Panics(Log);
+    impl AsyncContextManager for Panics {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            self.0.write("enter");
+            Ok(())
+        }
+
+        async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+            self.0.write(format!("exit: {cause}"));
+            Ok(())
+        }
+
+        #[allow(unreachable_code)]
+        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+            panic_any("interrupt");
+            pending()
+        }
+    }
+    async fn nested(log: &Log) -> Result<(), Boom> {
+        async_with::async_with! { log.fallible("a"), Panics(log.clone()) => {
+            pending::<()>().await;
+        }}
+        Ok(())
+    }
+    async fn stacked(log: &Log, owned: bool) -> Result<(), Boom> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(log.fallible("a")).await?;
+            if owned {
+                stack.enter_owned(Panics(log.clone())).await?;
+            } else {
+                stack.enter(Panics(log.clone())).await?;
+            }
+            pending::<()>().await;
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    let expected = ["enter a", "enter", "exit: panicked", "exit a: panicked"];
+    let payload = AssertUnwindSafe(nested(&log))
+        .catch_unwind()
+        .await
+        .unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"interrupt"));
+    assert_eq!(log.take(), expected);
+    for owned in [false, true] {
+        let payload = AssertUnwindSafe(stacked(&log, owned))
+            .catch_unwind()
+            .await
+            .unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"interrupt"));
+        assert_eq!(log.take(), expected);
+    }
+}
+
+/// STK-1, EXI-1: `name` of a manager is called before it is entered through a stack, as in a block: it owes nothing when
+/// that panics. It was called afterwards, and the exit was lost.
+#[tokio::test]
+async fn a_panic_in_the_name_of_an_entry() {
+    struct Nameless(Log);
+    impl AsyncContextManager for Nameless {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            self.0.write("enter");
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        fn name(&self) -> &'static str {
+            panic_any("name")
+        }
+    }
+    let log = Log::new();
+    let stack = AsyncExitStack::<Boom>::new();
+    let entered = AssertUnwindSafe(stack.enter(Nameless(log.clone())))
+        .catch_unwind()
+        .await;
+    assert_eq!(entered.unwrap_err().downcast_ref(), Some(&"name"));
+    let entered = AssertUnwindSafe(stack.enter_owned(Nameless(log.clone())))
+        .catch_unwind()
+        .await;
+    assert_eq!(entered.err().unwrap().downcast_ref(), Some(&"name"));
+    assert!(stack.is_empty());
+    assert!(log.take().is_empty());
 }
