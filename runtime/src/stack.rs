@@ -89,7 +89,7 @@ pub struct AsyncExitStack<E: Debug + Send + 'static, V: ExitVerdict = ()> {
     exit: PhantomData<fn() -> V>,
 }
 
-/// What a stack shares with its [`Registrar`]s, with its interrupt, and with a `close` that was dropped half-way.
+/// What a stack shares with its [`Registrar`]s, with its interrupt, and with its exits.
 struct Shared<E> {
     /// How many entries the stack has.
     count: AtomicUsize,
@@ -162,6 +162,18 @@ impl<E> Shared<E> {
             }),
             closing: Arc::default(),
         })
+    }
+
+    /// Moves what registrars have pushed to new state, for entries that leave the stack.
+    fn split(&self) -> Arc<Self> {
+        let shared = Self::new();
+        // Under the lock, so that what a registrar pushes meanwhile is on top of all, or in the stack that stays.
+        let mut late = lock(&self.late);
+        let count = self.count.swap(0, Ordering::Relaxed);
+        shared.count.store(count, Ordering::Relaxed);
+        lock(&shared.late).entries = std::mem::take(&mut late.entries);
+        drop(late);
+        shared
     }
 }
 
@@ -675,13 +687,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// ```
     #[must_use = "what is dropped exits on its own, told that it was dropped"]
     pub fn pop_all(&mut self) -> Self {
-        let shared = Shared::new();
-        // Under the lock, so that what a registrar pushes meanwhile is on top of all, or in the stack that stays.
-        let mut late = lock(&self.shared.late);
-        let count = self.shared.count.swap(0, Ordering::Relaxed);
-        shared.count.store(count, Ordering::Relaxed);
-        lock(&shared.late).entries = std::mem::take(&mut late.entries);
-        drop(late);
+        let shared = self.shared.split();
         let interrupts = std::mem::take(&mut lock(&self.shared.interrupts).running);
         lock(&shared.interrupts).running = interrupts;
         Self {
@@ -1453,6 +1459,10 @@ impl<E: Debug + Send + 'static> Drop for StackExit<E> {
             None => (self.manager, unwind.cause),
         };
         let (wait, closing) = (self.wait.take(), self.closing.take());
+        if closing.is_some() {
+            // The stack may be used again meanwhile.
+            unwind.shared = unwind.shared.split();
+        }
         detach_exit(manager, cause, self.owed.take(), async move {
             let _closing = closing;
             if let Some(wait) = wait {

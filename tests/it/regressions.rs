@@ -446,3 +446,37 @@ async fn a_panic_in_the_name_of_an_entry() {
     assert!(stack.is_empty());
     assert!(log.take().is_empty());
 }
+
+/// STK-4: a `close` is dropped half-way, and its exits end while the stack is used again. What a registrar pushes after
+/// that comes on top of what the stack holds. It came below.
+#[tokio::test]
+async fn a_registrar_of_a_stack_whose_close_was_dropped() {
+    let log = Log::new();
+    let write = |event: &'static str| {
+        let log = log.clone();
+        move || async move { log.write(event) }
+    };
+    for during in [false, true] {
+        let gate = Gate::new();
+        let mut stack = AsyncExitStack::<Boom>::new();
+        let registrar = stack.registrar();
+        stack.callback(write("x"));
+        let opened = gate.clone();
+        stack.callback(async move || opened.opened().await);
+        assert!(stack.close().now_or_never().is_none());
+        stack.callback(write("a"));
+        if during {
+            registrar.callback(write("b")).await.unwrap();
+        }
+        gate.open();
+        drain().await;
+        assert_eq!(log.take(), ["x"]);
+        if !during {
+            registrar.callback(write("b")).await.unwrap();
+        }
+        stack.callback(write("c"));
+        assert_eq!(stack.len(), 3);
+        assert_eq!(stack.close().await, Ok(()));
+        assert_eq!(log.take(), ["c", "b", "a"]);
+    }
+}
