@@ -81,20 +81,26 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///
 /// `around_poll` of a manager in a stack is not called. [`pending_exits`](crate::pending_exits) lists the stack, not its
 /// managers.
+///
+/// A block does not see when another stack is put in the place of its own, with [`mem::take`](std::mem::take) or
+/// [`mem::swap`](std::mem::swap): it exits what is there in the end, and is interrupted by what was entered in the one
+/// that it lent, until that is closed, dropped, or entered in a block of its own. [`pop_all`](Self::pop_all) takes the
+/// interruptions along.
 pub struct AsyncExitStack<E: Debug + Send + 'static, V: ExitVerdict = ()> {
     entries: boxcar::Vec<Box<dyn Entry<E>>>,
     shared: Arc<Shared<E>>,
+    /// Also that of the block whose stack this is.
+    interrupts: Arc<Mutex<Interrupts<E>>>,
     /// It owes the exits.
     armed: bool,
     exit: PhantomData<fn() -> V>,
 }
 
-/// What a stack shares with its [`Registrar`]s, with its interrupt, and with its exits.
+/// What a stack shares with its [`Registrar`]s, and with its exits.
 struct Shared<E> {
     /// How many entries the stack has.
     count: AtomicUsize,
     late: Mutex<Late<E>>,
-    interrupts: Mutex<Interrupts<E>>,
     closing: Arc<Children>,
 }
 
@@ -105,15 +111,42 @@ struct Late<E> {
     closed: bool,
 }
 
+/// How entries interrupt a block.
 struct Interrupts<E> {
-    running: Vec<(usize, BoxFuture<Option<E>>)>,
+    running: Running<E>,
     waker: Option<Waker>,
-    fired: Option<(usize, Option<E>)>,
-    /// Those that fired before, and then one further out did.
-    overtaken: Vec<(usize, E)>,
+    /// The last one, and before it those that it overtook: it is further out.
+    fired: Fired<E>,
+}
+
+type Running<E> = Vec<(usize, BoxFuture<Option<E>>)>;
+type Fired<E> = Vec<(Source, Option<E>)>;
+
+/// Where an interruption comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Entry(usize),
+    /// An entry that has left the stack since. It counts as one further out than all.
+    Gone,
 }
 
 impl<E: 'static> Interrupts<E> {
+    fn new(running: Running<E>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            running,
+            waker: None,
+            fired: Vec::new(),
+        }))
+    }
+
+    /// The entries leave the stack.
+    fn leave(this: &Mutex<Self>) -> Running<E> {
+        let mut interrupts = lock(this);
+        let fired = interrupts.fired.iter_mut();
+        fired.for_each(|(source, _)| *source = Source::Gone);
+        std::mem::take(&mut interrupts.running)
+    }
+
     /// Polls those of entries further out. Of those that fire, the outermost counts.
     fn poll_further_out(
         &mut self,
@@ -153,12 +186,6 @@ impl<E> Shared<E> {
             late: Mutex::new(Late {
                 entries: Vec::new(),
                 closed: false,
-            }),
-            interrupts: Mutex::new(Interrupts {
-                running: Vec::new(),
-                waker: None,
-                fired: None,
-                overtaken: Vec::new(),
             }),
             closing: Arc::default(),
         })
@@ -444,7 +471,7 @@ impl<E: Debug + Send + 'static> AsyncExitStack<E> {
     /// A stack of managers that never suppress a failure (rule STK-0).
     #[must_use]
     pub fn new() -> Self {
-        Self::empty(Shared::new())
+        Self::empty()
     }
 }
 
@@ -475,7 +502,7 @@ impl<E: Debug + Send + 'static> AsyncExitStack<E, Verdict> {
     /// ```
     #[must_use]
     pub fn suppressing() -> Self {
-        Self::empty(Shared::new())
+        Self::empty()
     }
 }
 
@@ -486,10 +513,11 @@ impl<E: Debug + Send + 'static> Default for AsyncExitStack<E> {
 }
 
 impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
-    fn empty(shared: Arc<Shared<E>>) -> Self {
+    fn empty() -> Self {
         Self {
             entries: boxcar::Vec::new(),
-            shared,
+            shared: Shared::new(),
+            interrupts: Interrupts::new(Vec::new()),
             armed: true,
             exit: PhantomData,
         }
@@ -687,12 +715,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// ```
     #[must_use = "what is dropped exits on its own, told that it was dropped"]
     pub fn pop_all(&mut self) -> Self {
-        let shared = self.shared.split();
-        let interrupts = std::mem::take(&mut lock(&self.shared.interrupts).running);
-        lock(&shared.interrupts).running = interrupts;
         Self {
+            shared: self.shared.split(),
             entries: std::mem::take(&mut self.entries),
-            shared,
+            interrupts: Interrupts::new(Interrupts::leave(&self.interrupts)),
             armed: true,
             exit: PhantomData,
         }
@@ -715,11 +741,11 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Dropped before it is ready, the exits go on elsewhere, and another call waits for them.
     pub async fn close(&mut self) -> Result<(), E> {
         self.shared.closing.wait().await;
-        lock(&self.shared.interrupts).running.clear();
+        drop(Interrupts::leave(&self.interrupts));
         let mut exit = StackExit {
             manager: type_name::<Self>(),
             wait: None,
-            unwind: Some(self.unwind(Cause::Completed)),
+            unwind: Some(self.unwind(Cause::Completed, Vec::new())),
             owed: None,
             closing: Some(self.shared.closing.ticket()),
         };
@@ -775,7 +801,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     fn follow(&self, at: usize, interrupt: Option<BoxFuture<Option<E>>>) {
         let Some(interrupt) = interrupt else { return };
         let waker = {
-            let mut interrupts = lock(&self.shared.interrupts);
+            let mut interrupts = lock(&self.interrupts);
             interrupts.running.push((at, interrupt));
             interrupts.waker.take()
         };
@@ -783,16 +809,12 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     }
 
     /// Takes the stack apart.
-    fn unwind(&mut self, cause: Cause) -> Unwind<E> {
-        let entries = std::mem::take(&mut self.entries).into_iter().collect();
-        let (fired, error, overtaken) = {
-            let mut interrupts = lock(&self.shared.interrupts);
-            let (fired, error) = interrupts.fired.take().unzip();
-            (fired, error, std::mem::take(&mut interrupts.overtaken))
-        };
+    fn unwind(&mut self, cause: Cause, mut overtaken: Fired<E>) -> Unwind<E> {
+        let (fired, error) = overtaken.pop().unzip();
         Unwind {
-            entries,
+            entries: std::mem::take(&mut self.entries).into_iter().collect(),
             shared: Arc::clone(&self.shared),
+            interrupts: Arc::clone(&self.interrupts),
             cause,
             interrupted: cause == Cause::Cancelled || fired.is_some(),
             fired,
@@ -850,7 +872,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Debug for AsyncExitStack<E, V> {
 impl<E: Debug + Send + 'static, V: ExitVerdict> Drop for AsyncExitStack<E, V> {
     fn drop(&mut self) {
         if self.armed {
-            drop(self.exit_of_block(Cause::Dropped, None, None));
+            drop(self.exit_of_block(Cause::Dropped, Vec::new(), None, None));
         }
     }
 }
@@ -1056,11 +1078,12 @@ impl<E: Debug + Send + 'static> Registrar<E> {
 struct Unwind<E> {
     entries: Vec<Box<dyn Entry<E>>>,
     shared: Arc<Shared<E>>,
+    interrupts: Arc<Mutex<Interrupts<E>>>,
     /// What the next exit is told.
     cause: Cause,
     /// The body was interrupted, and the exits so far are told of that: by this entry, or from outside of the stack.
     interrupted: bool,
-    fired: Option<usize>,
+    fired: Option<Source>,
     /// The error of the entry that interrupted the body, until it is its turn.
     error: Option<E>,
     /// It is the turn of the entry that interrupted the body: its error, which is raised unless its exit suppresses it.
@@ -1073,20 +1096,20 @@ struct Unwind<E> {
     /// Nothing can be registered afterwards.
     closes: bool,
     /// Those that interrupted before the one that did last, which is further out.
-    overtaken: Vec<(usize, E)>,
+    overtaken: Fired<E>,
     /// The last one did so in this poll.
     just_fired: bool,
     /// The last entry that was shown the failure.
     inspected: Option<usize>,
     /// The innermost entry, and how the body ended, if a drop came while it waited.
     settled: Option<(usize, Cause)>,
-    running: Option<Running<E>>,
+    running: Option<RunningExit<E>>,
 }
 
 /// The error of an interruption, if it is one that can be raised.
 struct Own<E>(Option<E>);
 
-struct Running<E> {
+struct RunningExit<E> {
     at: usize,
     name: &'static str,
     told: Cause,
@@ -1112,7 +1135,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                     Err(payload) => Err(payload),
                 };
                 self.interrupt_outside(left);
-                let Running {
+                let RunningExit {
                     at,
                     name,
                     told,
@@ -1124,21 +1147,26 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                     Ok(Err(error)) => self.failed(name, told, error),
                     Err(payload) => self.panicked(name, Phase::Exit, told, payload, left),
                 }
-                self.conclude(at, name, told, left);
+                self.conclude(Source::Entry(at), name, told, left);
                 if let Err(payload) = late {
                     self.panicked(name, Phase::Exit, told, payload, left);
                 }
             }
             let Some((at, mut entry)) = self.pop() else {
-                // Its entry was moved to another stack.
-                if let Some(at) = self.fired {
-                    self.take_turn(at);
+                for (_, error) in std::mem::take(&mut self.overtaken) {
+                    if self.cause == Cause::Cancelled {
+                        self.own = Some(Own(error));
+                        self.report_own(type_name::<E>(), self.cause);
+                    }
+                }
+                if let Some(gone) = self.fired {
+                    self.take_turn(gone);
                     self.interrupt_outside(left);
-                    self.conclude(at, type_name::<E>(), self.cause, left);
+                    self.conclude(gone, type_name::<E>(), self.cause, left);
                 }
                 return Poll::Ready(());
             };
-            self.take_turn(at);
+            self.take_turn(Source::Entry(at));
             let name = entry.name();
             if self.inspected != Some(at) {
                 self.inspect(at, &mut *entry, left);
@@ -1149,7 +1177,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             };
             match catch_unwind(AssertUnwindSafe(|| entry.exit(told))) {
                 Ok(exit) => {
-                    self.running = Some(Running {
+                    self.running = Some(RunningExit {
                         at,
                         name,
                         told,
@@ -1159,7 +1187,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 Err(payload) => {
                     self.interrupt_outside(left);
                     self.panicked(name, Phase::Exit, told, payload, left);
-                    self.conclude(at, name, told, left);
+                    self.conclude(Source::Entry(at), name, told, left);
                 }
             }
         }
@@ -1173,11 +1201,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         // The error of an entry is with this stack. Without one, whoever is further out interrupted in the same poll.
         self.just_fired = left.take_interrupt().is_none();
         self.interrupt_outside(left);
-        let innermost = self.innermost();
-        if self.fired.is_some_and(|fired| fired >= innermost)
-            && lock(&self.shared.late).entries.is_empty()
-        {
-            self.take_turn(self.fired.unwrap_or_default());
+        if lock(&self.shared.late).entries.is_empty() {
+            self.take_turn(Source::Entry(self.innermost()));
         }
         self.inspect_innermost(left);
     }
@@ -1186,14 +1211,14 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         self.entries.len().saturating_sub(1)
     }
 
-    fn take_turn(&mut self, at: usize) {
+    fn take_turn(&mut self, source: Source) {
         if self.cause != Cause::Cancelled || self.own.is_some() {
             return;
         }
-        if self.fired == Some(at) {
+        if self.fired == Some(source) {
             self.own = Some(Own(self.error.take()));
-        } else if let Some(overtaken) = self.overtaken.iter().position(|(of, _)| *of == at) {
-            self.own = Some(Own(Some(self.overtaken.remove(overtaken).1)));
+        } else if let Some(at) = self.overtaken.iter().position(|(of, _)| *of == source) {
+            self.own = Some(Own(self.overtaken.remove(at).1));
         }
     }
 
@@ -1207,17 +1232,17 @@ impl<E: Debug + Send + 'static> Unwind<E> {
 
     /// Another entry interrupts, further out than the one that did before; or whoever is outside of the stack. Of those
     /// that do so in the same poll, only the outermost does.
-    fn overtake(&mut self, by: Option<usize>, error: Option<E>, at_once: bool) {
-        if let (Some(at), Some(error), false) = (self.fired, self.error.take(), at_once) {
-            self.overtaken.push((at, error));
+    fn overtake(&mut self, by: Option<Source>, error: Option<E>, at_once: bool) {
+        if let (Some(of), Some(error), false) = (self.fired, self.error.take(), at_once) {
+            self.overtaken.push((of, Some(error)));
         }
         (self.interrupted, self.fired, self.error) = (true, by, error);
     }
 
     /// After an exit.
-    fn conclude(&mut self, at: usize, name: &'static str, told: Cause, left: &mut dyn Left) {
-        self.interrupt_outer(at, name, told, left);
-        self.interruption_goes_on(at);
+    fn conclude(&mut self, of: Source, name: &'static str, told: Cause, left: &mut dyn Left) {
+        self.interrupt_outer(of, name, told, left);
+        self.interruption_goes_on(of);
     }
 
     fn inspect(&mut self, at: usize, entry: &mut dyn Entry<E>, left: &mut dyn Left) {
@@ -1280,7 +1305,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if let Some(payload) = self.panicked.take() {
             drop(Incident::panic(payload));
         }
-        if self.is_interrupted_outside(at) {
+        if self.is_interrupted_outside(Source::Entry(at)) {
             if !is_held {
                 left.suppressed();
             }
@@ -1296,8 +1321,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
     }
 
     /// Whether the body was interrupted by an entry further out than this one, or from outside of the stack.
-    fn is_interrupted_outside(&self, at: usize) -> bool {
-        self.interrupted && self.fired != Some(at)
+    fn is_interrupted_outside(&self, of: Source) -> bool {
+        self.interrupted && self.fired != Some(of)
     }
 
     /// Polls the interrupts of the entries further out, which cover the exits inside of them. Of those that fire, the
@@ -1306,18 +1331,28 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if self.cause == Cause::Dropped || (self.interrupted && self.fired.is_none()) {
             return;
         }
-        let outermost = self.fired.map_or(at, |fired| fired.min(at));
+        let outermost = match self.fired {
+            None => at,
+            Some(Source::Entry(fired)) => fired.min(at),
+            Some(Source::Gone) => return,
+        };
         let name = |of: usize| self.entries.get(of).map_or("", |entry| entry.name());
-        let fired = lock(&self.shared.interrupts).poll_further_out(outermost, name, self.cause, cx);
+        let fired = lock(&self.interrupts).poll_further_out(outermost, name, self.cause, cx);
         if let Some((of, error)) = fired {
-            self.overtake(Some(of), error, false);
+            self.overtake(Some(Source::Entry(of)), error, false);
             self.just_fired = true;
         }
     }
 
     /// After an exit that was interrupted from further out, the next ones are told so: a failure ends here.
-    fn interrupt_outer(&mut self, at: usize, name: &'static str, told: Cause, left: &mut dyn Left) {
-        if !self.is_interrupted_outside(at) {
+    fn interrupt_outer(
+        &mut self,
+        of: Source,
+        name: &'static str,
+        told: Cause,
+        left: &mut dyn Left,
+    ) {
+        if !self.is_interrupted_outside(of) {
             return;
         }
         match self.cause {
@@ -1370,8 +1405,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
     }
 
     /// The entries outside of the one that interrupted the body are told of its error, unless a panic took its place.
-    fn interruption_goes_on(&mut self, at: usize) {
-        if !self.interrupted || self.fired != Some(at) {
+    fn interruption_goes_on(&mut self, of: Source) {
+        if !self.interrupted || self.fired != Some(of) {
             return;
         }
         (self.interrupted, self.fired, self.error) = (false, None, None);
@@ -1395,6 +1430,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             report_of(name, Phase::Body, self.cause, Incident::panic(payload));
         }
         self.cause = Cause::Dropped;
+        drop(Interrupts::leave(&self.interrupts));
     }
 
     /// Whether there is no entry; a registrar finds the stack closed then.
@@ -1434,6 +1470,7 @@ impl<E: Debug + Send + 'static> StackExit<E> {
             return Poll::Pending;
         };
         self.closing = None;
+        drop(Interrupts::leave(&unwind.interrupts));
         Poll::Ready(match (unwind.panicked, unwind.raised) {
             (Some(payload), _) => Exited::Panicked(payload),
             (None, Some(error)) => Exited::Failed(error),
@@ -1504,7 +1541,7 @@ impl<E: Debug> Debug for StackError<E> {
 
 /// Resolves when one of the managers interrupts. Of those that do together, the outermost counts.
 struct StackInterrupt<E> {
-    shared: Arc<Shared<E>>,
+    interrupts: Arc<Mutex<Interrupts<E>>>,
     /// The exit of the block takes the error from the stack itself.
     in_block: bool,
 }
@@ -1513,7 +1550,7 @@ impl<E> Future for StackInterrupt<E> {
     type Output = StackError<E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StackError<E>> {
-        let mut interrupts = lock(&self.shared.interrupts);
+        let mut interrupts = lock(&self.interrupts);
         let mut fired = None;
         for (at, interrupt) in &mut interrupts.running {
             if let Poll::Ready(error) = interrupt.as_mut().poll(cx) {
@@ -1526,14 +1563,13 @@ impl<E> Future for StackInterrupt<E> {
             return Poll::Pending;
         };
         interrupts.running.retain(|(other, _)| *other < at);
-        let error = if self.in_block {
-            interrupts.fired = Some((at, error));
-            None
+        let (kept, raised) = if self.in_block {
+            (error, None)
         } else {
-            interrupts.fired = Some((at, None));
-            error
+            (None, error)
         };
-        Poll::Ready(StackError(error))
+        interrupts.fired.push((Source::Entry(at), kept));
+        Poll::Ready(StackError(raised))
     }
 }
 
@@ -1541,11 +1577,12 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     fn exit_of_block(
         &mut self,
         cause: Cause,
+        fired: Fired<E>,
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
     ) -> StackExit<E> {
         let closing = Arc::clone(&self.shared.closing);
-        let mut unwind = self.unwind(cause);
+        let mut unwind = self.unwind(cause, fired);
         self.armed = false;
         unwind.closes = true;
         let waits = children.is_some() || !closing.is_idle();
@@ -1570,12 +1607,27 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Moves everything out of the manager into its resource.
     fn enter_block(&mut self) -> Self {
         self.armed = false;
+        // It may have been taken out of another block.
+        self.interrupts = Interrupts::new(Interrupts::leave(&self.interrupts));
         Self {
             entries: std::mem::take(&mut self.entries),
             shared: Arc::clone(&self.shared),
+            interrupts: Arc::clone(&self.interrupts),
             armed: true,
             exit: PhantomData,
         }
+    }
+
+    /// What interrupted the block of this manager, and where that is in its resource. The body may have put another stack
+    /// in the place of its own.
+    fn fired(&self, resource: &Self) -> Fired<E> {
+        let mut fired = std::mem::take(&mut lock(&self.interrupts).fired);
+        if !Arc::ptr_eq(&self.interrupts, &resource.interrupts) {
+            fired
+                .iter_mut()
+                .for_each(|(source, _)| *source = Source::Gone);
+        }
+        fired
     }
 }
 
@@ -1596,7 +1648,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
         mut resource: AsyncExitStack<E, V>,
         cause: Cause,
     ) -> Result<V, StackError<E>> {
-        let mut exit = resource.exit_of_block(cause, None, None);
+        let fired = self.0.fired(&resource);
+        let mut exit = resource.exit_of_block(cause, fired, None, None);
         match poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft)).await {
             Exited::Returned(verdict) => Ok(V::from_verdict(verdict)),
             Exited::Failed(error) => Err(StackError(Some(error))),
@@ -1618,7 +1671,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
         _: &AsyncExitStack<E, V>,
     ) -> impl Future<Output = StackError<E>> + Send + use<E, V> {
         StackInterrupt {
-            shared: Arc::clone(&self.0.shared),
+            interrupts: Arc::clone(&self.0.interrupts),
             in_block: false,
         }
     }
@@ -1652,7 +1705,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
     ) -> impl Exiting<V, StackError<E>> {
-        InBlock(resource.exit_of_block(cause, children, owed))
+        let fired = self.0.fired(&resource);
+        InBlock(resource.exit_of_block(cause, fired, children, owed))
     }
 
     fn abandon(
@@ -1661,7 +1715,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
     ) {
-        drop(resource.exit_of_block(Cause::Dropped, children, owed));
+        drop(resource.exit_of_block(Cause::Dropped, Vec::new(), children, owed));
     }
 
     // Each manager's own runs before its exit.
@@ -1672,19 +1726,17 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         _: &AsyncExitStack<E, V>,
     ) -> impl Future<Output = StackError<E>> + use<E, V> {
         StackInterrupt {
-            shared: Arc::clone(&self.0.shared),
+            interrupts: Arc::clone(&self.0.interrupts),
             in_block: true,
         }
     }
 
     fn poll_interrupts(&self, cx: &mut Context<'_>) {
-        let mut interrupts = lock(&self.0.shared.interrupts);
-        if let Some((at, _)) = interrupts.fired {
+        let mut interrupts = lock(&self.0.interrupts);
+        if let Some(&(Source::Entry(at), _)) = interrupts.fired.last() {
             let name = |_| Self::type_name();
-            if let Some(fired) = interrupts.poll_further_out(at, name, Cause::Cancelled, cx) {
-                let overtaken = interrupts.fired.replace(fired);
-                let overtaken = overtaken.and_then(|(at, error)| Some((at, error?)));
-                interrupts.overtaken.extend(overtaken);
+            if let Some((of, error)) = interrupts.poll_further_out(at, name, Cause::Cancelled, cx) {
+                interrupts.fired.push((Source::Entry(of), error));
             }
         }
     }

@@ -480,3 +480,169 @@ async fn a_registrar_of_a_stack_whose_close_was_dropped() {
         assert_eq!(log.take(), ["c", "b", "a"]);
     }
 }
+
+/// CAN-6: the body puts another stack in the place of its own. What was entered in its own interrupts it still, whatever
+/// becomes of that, and what is in the place is exited. The block panicked, for it looked for the error in the wrong one.
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_is_taken_out_of_its_place() {
+    async fn stacked(log: &Log, kept: &mut Option<AsyncExitStack<Elapsed>>) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter_infallible(log.manager("a")).await;
+            stack.enter(timeout(SECOND)).await?;
+            *kept = Some(std::mem::take(stack));
+            stack.enter_infallible(log.manager("b")).await;
+            stack.enter_infallible(log.manager("c")).await;
+            pending::<()>().await;
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    let mut kept = None;
+    let (result, reported) = collect(stacked(&log, &mut kept)).await;
+    assert!(result.is_err());
+    assert!(reported.is_empty(), "{reported:?}");
+    let expected = [
+        "enter a",
+        "enter b",
+        "enter c",
+        "exit c: cancelled",
+        "exit b: cancelled",
+    ];
+    assert_eq!(log.take(), expected);
+    assert!(kept.unwrap().close().await.is_ok());
+    assert_eq!(log.take(), ["exit a: completed"]);
+}
+
+/// CAN-6: as above, with the stacks of two blocks in each other.
+#[tokio::test(start_paused = true)]
+async fn two_stacks_that_are_exchanged() {
+    async fn stacked(log: &Log, [outer, inner]: [Duration; 2]) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::new() as one => {
+            one.enter_infallible(log.manager("a")).await;
+            one.enter(timeout(outer)).await?;
+            let result: Result<(), Elapsed> = async {
+                async_with::async_with! { AsyncExitStack::new() as other => {
+                    other.enter_infallible(log.manager("b")).await;
+                    other.enter(timeout(inner)).await?;
+                    std::mem::swap(one, other);
+                    pending::<()>().await;
+                }}
+                Ok(())
+            }
+            .await;
+            log.write("went on");
+            result
+        }}
+    }
+    let log = Log::new();
+    assert!(stacked(&log, [SECOND, 2 * SECOND]).await.is_err());
+    let expected = [
+        "enter a",
+        "enter b",
+        "exit a: cancelled",
+        "exit b: cancelled",
+    ];
+    assert_eq!(log.take(), expected);
+    assert!(stacked(&log, [2 * SECOND, SECOND]).await.is_err());
+    let expected = [
+        "enter a",
+        "enter b",
+        "exit a: cancelled",
+        "went on",
+        "inspect b: Elapsed",
+        "exit b: failed Elapsed",
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+/// CAN-6: a stack that was taken out of its block interrupts that no more, once it is closed, or in a block of its own.
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_was_taken_out_is_closed_or_entered() {
+    async fn closed(log: &Log, drops: bool) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter_infallible(log.manager("a")).await;
+            stack.enter(timeout(SECOND)).await?;
+            let mut taken = std::mem::take(stack);
+            if drops {
+                drop(taken);
+            } else {
+                taken.close().await?;
+            }
+            sleep(2 * SECOND).await;
+            log.write("went on");
+        }}
+        Ok(())
+    }
+    async fn entered(log: &Log) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(timeout(SECOND)).await?;
+            let taken = std::mem::take(stack);
+            let inner: Result<(), Elapsed> = async {
+                async_with::async_with! { taken as stack => {
+                    stack.enter_infallible(log.manager("a")).await;
+                    pending::<()>().await;
+                }}
+                Ok(())
+            }
+            .await;
+            assert!(inner.is_err());
+            log.write("went on");
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert!(closed(&log, false).await.is_ok());
+    assert_eq!(log.take(), ["enter a", "exit a: completed", "went on"]);
+    assert!(closed(&log, true).await.is_ok());
+    assert_eq!(log.take(), ["enter a", "exit a: dropped", "went on"]);
+    assert!(entered(&log).await.is_ok());
+    assert_eq!(log.take(), ["enter a", "exit a: cancelled", "went on"]);
+}
+
+/// STK-4, CAN-6: the body goes on for a while after an entry has interrupted it, closes the stack or moves what is in it
+/// out, and enters another manager. That one is not taken for the one that interrupted, and the error is raised.
+#[tokio::test(start_paused = true)]
+async fn an_entry_in_the_place_of_one_that_interrupted() {
+    #[derive(Clone, Copy, Debug)]
+    enum How {
+        Close,
+        PopAll,
+        Take,
+    }
+    async fn stacked(log: &Log, gate: &Gate, how: How) -> Result<(), Elapsed> {
+        async_with::async_with! { AsyncExitStack::suppressing() as stack => {
+            stack.enter(timeout(SECOND)).await?;
+            let inside = async {
+                async_with::async_with! { log.manager("a").exit_waits_for(gate) => {} }
+            };
+            tokio::select! {
+                () = inside => {}
+                () = sleep(2 * SECOND) => {}
+            }
+            match how {
+                How::Close => stack.close().await?,
+                How::PopAll => stack.pop_all().close().await?,
+                How::Take => {
+                    let mut taken = std::mem::replace(stack, AsyncExitStack::suppressing());
+                    taken.close().await?;
+                }
+            }
+            stack.enter_infallible(log.suppressing("b")).await;
+            pending::<()>().await;
+        }}
+        log.write("went on");
+        Ok(())
+    }
+    let log = Log::new();
+    for how in [How::Close, How::PopAll, How::Take] {
+        assert!(stacked(&log, &opened_late(), how).await.is_err(), "{how:?}");
+        let events = [
+            "enter a",
+            "exit a: completed",
+            "enter b",
+            "exited a",
+            "exit b: cancelled",
+        ];
+        assert_eq!(log.take(), events, "{how:?}");
+    }
+}
