@@ -7,7 +7,7 @@ use std::pin::pin;
 use async_with::report::{self, Entry, Incident};
 use async_with::{
     AsyncContextManager, Cancelled, Cause, Verdict, async_with, cancellable, drain, join,
-    pending_exits,
+    pending_exits, prelude::*,
 };
 use async_with_tests::{Boom, Gate, Log, pend};
 use futures::FutureExt;
@@ -495,4 +495,56 @@ async fn dropped_after_a_failed_enter_the_exits_go_on() {
             "exited a"
         ]
     );
+}
+
+/// ERR-5: what an enter failed with is reported, when the block is dropped or interrupted while the others exit. It was
+/// lost.
+#[tokio::test(start_paused = true)]
+async fn the_failure_of_an_enter_is_reported_when_nobody_waits_for_it() {
+    async fn block(log: &Log, panics: bool) -> Result<(), Boom> {
+        let bad = log.fallible("bad").enter_pending(1);
+        let bad = if panics {
+            bad.enter_panics()
+        } else {
+            bad.enter_fails()
+        };
+        async_with! { join((log.fallible("a").exit_pending(9), bad)) => {} }
+        Ok(())
+    }
+    for (panics, told, incident) in [
+        (false, "failed Boom", "body of Join: Boom(\"bad\")"),
+        (true, "panicked", "body of Join: panicked: bad"),
+    ] {
+        let log = Log::new();
+        let expected = format!("exit a: {told}");
+        let dropped = async {
+            let mut block = Box::pin(block(&log, panics));
+            for _ in 0..3 {
+                assert!(futures::poll!(&mut block).is_pending());
+            }
+            assert!(log.events().contains(&expected), "{:?}", log.events());
+            drop(block);
+            drain().await;
+        };
+        let ((), entries) = report::collect(dropped).await;
+        assert_eq!(summary(&entries), [incident]);
+        assert!(log.take().contains(&"exited a".to_owned()));
+
+        let interrupted = async {
+            let token = CancellationToken::new();
+            async_with! { cancellable(token.clone()).map_err(|_| Boom("cancelled")) => {
+                let (result, ()) = futures::join!(block(&log, panics), async {
+                    while !log.events().contains(&expected) {
+                        pend(1).await;
+                    }
+                    token.cancel();
+                });
+                result
+            }}
+        };
+        let (result, entries) = report::collect(interrupted).await;
+        assert_eq!(result, Err(Boom("cancelled")));
+        assert_eq!(summary(&entries), [incident]);
+        assert!(log.take().contains(&"exited a".to_owned()));
+    }
 }

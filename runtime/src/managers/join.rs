@@ -189,8 +189,9 @@ async fn exit_all<E: Debug, const N: usize>(
     parts: [Part<'_, Result<Verdict, E>>; N],
     names: [&'static str; N],
     cause: Cause,
-    mut pending: Option<Pending<E>>,
+    pending: Option<Pending<E>>,
 ) -> Result<[Verdict; N], Failure<E>> {
+    let mut unraised = Unraised { pending, cause };
     let mut verdicts = [Verdict::Propagate; N];
     let exits = concurrently(parts, (0..N).rev(), |number, exited| {
         let failure = match exited {
@@ -206,13 +207,27 @@ async fn exit_all<E: Debug, const N: usize>(
             manager: names[number],
             phase: Phase::Exit,
         };
-        failed.add_to(&mut pending, cause);
+        failed.add_to(&mut unraised.pending, cause);
         ControlFlow::<Infallible>::Continue(())
     });
     let ControlFlow::Continue(()) = exits.await;
-    match pending {
+    match unraised.pending.take() {
         None => Ok(verdicts),
         Some(pending) => Err(pending.failure),
+    }
+}
+
+/// What is going to be raised after the exits. Dropped before that, it is reported (rule ERR-5).
+struct Unraised<E: Debug> {
+    pending: Option<Pending<E>>,
+    cause: Cause,
+}
+
+impl<E: Debug> Drop for Unraised<E> {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            pending.report(self.cause);
+        }
     }
 }
 
