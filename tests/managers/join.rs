@@ -548,3 +548,36 @@ async fn the_failure_of_an_enter_is_reported_when_nobody_waits_for_it() {
         assert!(log.take().contains(&"exited a".to_owned()));
     }
 }
+
+/// ERR-5: what is reported of a joined manager is reported under its own name. It was that of its type.
+#[tokio::test]
+async fn joined_managers_are_reported_under_their_names() {
+    async fn block(log: &Log, enter_fails: bool) -> Result<(), Boom> {
+        let bad = log.fallible("bad").enter_pending(1);
+        let bad = if enter_fails { bad.enter_fails() } else { bad };
+        async_with! { join((
+            log.fallible("a").exit_fails().named("first"),
+            log.fallible("b").exit_fails().named("second"),
+            bad,
+        )) => {}}
+        Ok(())
+    }
+    let log = Log::new();
+    for (enter_fails, expected) in [(false, &["first"][..]), (true, &["second", "first"][..])] {
+        let (result, entries) = report::collect(block(&log, enter_fails)).await;
+        assert!(result.is_err());
+        let names: Vec<_> = entries.iter().map(|entry| entry.manager).collect();
+        assert_eq!(names, expected);
+    }
+}
+
+/// Entered again by hand after a failed enter, it says what is wrong.
+#[tokio::test]
+async fn a_join_that_is_entered_twice_says_so() {
+    let log = Log::new();
+    let mut joined = join((log.fallible("a"), log.fallible("bad").enter_fails()));
+    assert!(joined.enter().await.is_err());
+    let again = AssertUnwindSafe(joined.enter()).catch_unwind().await;
+    let message = "`join` is entered a second time; call it again for another manager";
+    assert_eq!(again.err().unwrap().downcast_ref(), Some(&message));
+}

@@ -1,14 +1,14 @@
 //! Ready-made managers of single resources: locks, transactions, what is released early, what is tried again.
 
 use std::future::pending;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, panic_any};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_with::report::{self, Phase};
 use async_with::{
     Backoff, Cause, ScopedAsyncContextManager, TransactionControl, async_with, drain, join,
-    permits, reading, releasable, retry, transaction, writing,
+    pending_exits, permits, prelude::*, reading, releasable, retry, transaction, writing,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, Resource, Scoped, pend};
 use futures::FutureExt;
@@ -599,4 +599,27 @@ async fn a_scoped_enter_is_tried_again() {
     }
     drop(block);
     assert_eq!(log.take(), ["enter a", "enter a", "abandon a"]);
+}
+
+/// CAN-5, ERR-5: a manager that can be released, or is tried again, keeps its name. It had that of the type around it.
+#[tokio::test]
+async fn what_is_releasable_or_tried_again_keeps_its_name() {
+    let log = Log::new();
+    let of = log.clone();
+    let named = move || of.manager("a").named("session");
+    async_with! { releasable(named()) => { assert_eq!(pending_exits()[0].manager, "session"); } }
+    async_with! { retry(Backoff::attempts(2), named.clone()) => {
+        assert_eq!(pending_exits()[0].manager, "session");
+    }}
+    // Also when it is asked once more.
+    let panics = releasable(named()).on_enter(|_| panic_any("later"));
+    let later = AssertUnwindSafe(async {
+        async_with! { panics => {} }
+    })
+    .catch_unwind();
+    assert_eq!(later.await.unwrap_err().downcast_ref(), Some(&"later"));
+    assert_eq!(
+        log.take().last().map(String::as_str),
+        Some("exit a: panicked")
+    );
 }

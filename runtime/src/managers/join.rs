@@ -64,6 +64,9 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 ///
 /// A panic in one of the managers is resumed after the exits of the others; a further one is reported (rule PAN-2).
 ///
+/// A block enters a manager once. Who calls `enter` by hand, and again after it failed, panicked or was dropped, gets a
+/// panic that says so: there is nothing left to be entered.
+///
 /// # Cancel safety
 ///
 /// Dropped during enter, the managers that were entered already are exited on the runtime, told that the block was
@@ -72,6 +75,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 pub fn join<T>(managers: T) -> Join<T> {
     Join {
         managers: Some(managers),
+        names: [""; MOST],
         interrupted_by: Arc::new(AtomicUsize::new(NONE)),
     }
 }
@@ -80,16 +84,20 @@ pub fn join<T>(managers: T) -> Join<T> {
 pub struct Join<T> {
     /// Taken out while they are entered.
     managers: Option<T>,
+    /// What stands for each in reports, once they are entered.
+    names: [&'static str; MOST],
     interrupted_by: Arc<AtomicUsize>,
 }
 
+/// How many can be joined.
+const MOST: usize = 8;
 const NONE: usize = usize::MAX;
 
 impl<T> Join<T> {
     fn take(&mut self) -> T {
         match self.managers.take() {
             Some(managers) => managers,
-            None => unreachable!("a manager is entered once, and exited once"),
+            None => panic!("`join` is entered a second time; call it again for another manager"),
         }
     }
 
@@ -187,7 +195,7 @@ fn inspect_entered<E: Debug + 'static, const N: usize>(
 /// Exits all, and returns their verdicts, or what is to be raised. What is not raised is reported.
 async fn exit_all<E: Debug, const N: usize>(
     parts: [Part<'_, Result<Verdict, E>>; N],
-    names: [&'static str; N],
+    names: [&'static str; MOST],
     cause: Cause,
     pending: Option<Pending<E>>,
 ) -> Result<[Verdict; N], Failure<E>> {
@@ -298,6 +306,8 @@ macro_rules! join_managers {
 
             async fn enter(&mut self) -> Result<Self::Resource, Self::Error> {
                 let ($a, $($m),+) = self.take();
+                let names = [$a.name(), $($m.name()),+];
+                self.names[..names.len()].copy_from_slice(&names);
                 let mut $a = Scope::new(Surviving($a));
                 $(let mut $m = Scope::new(Surviving($m));)+
                 let failure = enter_all([pin!($a.enter()), $(pin!($m.enter())),+]).await;
@@ -313,7 +323,7 @@ macro_rules! join_managers {
                     );
                     let exited = exit_all(
                         [pin!(exit_entered($a, cause)), $(pin!(exit_entered($m, cause))),+],
-                        [type_name::<$A>(), $(type_name::<$M>()),+],
+                        self.names,
                         cause,
                         Some(pending),
                     )
@@ -340,7 +350,7 @@ macro_rules! join_managers {
                         pin!(exit($a, $a_resource, cause)),
                         $(pin!(exit($m, $resource, cause))),+
                     ],
-                    [type_name::<$A>(), $(type_name::<$M>()),+],
+                    self.names,
                     cause,
                     None,
                 )

@@ -58,6 +58,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 #[must_use = "a manager does nothing unless it is entered"]
 pub fn releasable<M: AsyncContextManager>(manager: M) -> Releasable<M> {
     Releasable {
+        name: manager.name(),
         manager: Slot::new(manager),
         is_released: Arc::default(),
     }
@@ -65,6 +66,7 @@ pub fn releasable<M: AsyncContextManager>(manager: M) -> Releasable<M> {
 
 /// The manager of [`releasable`].
 pub struct Releasable<M> {
+    name: &'static str,
     /// With the resource, once it is entered.
     manager: Slot<M>,
     is_released: Arc<AtomicBool>,
@@ -166,6 +168,10 @@ impl<M: AsyncContextManager> AsyncContextManager for Releasable<M> {
         if let Some((manager, resource)) = &mut held.entered {
             manager.inspect(resource, raised);
         }
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
     }
 
     fn interrupt(&self, held: &Held<M>) -> impl Future<Output = M::Error> + Send + use<M> {

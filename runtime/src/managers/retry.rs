@@ -7,7 +7,8 @@ use crate::{AsyncContextManager, Cause, Raised, ScopedAsyncContextManager};
 
 /// Tries again when the enter fails, with a new manager each time and with a growing delay in between.
 ///
-/// What was entered is not tried again: neither the body nor the exit is repeated. Works for both kinds of manager.
+/// What was entered is not tried again: neither the body nor the exit is repeated. The first manager is made at once, and
+/// its [name](crate::AsyncContextManager::name) stands for all of them. Works for both kinds of manager.
 ///
 /// ```
 /// use async_with::{Backoff, async_with, retry};
@@ -58,11 +59,11 @@ use crate::{AsyncContextManager, Cause, Raised, ScopedAsyncContextManager};
 ///
 /// That of the manager's own enter and exit. Dropped during a delay, nothing is owed.
 #[must_use = "a manager does nothing unless it is entered"]
-pub fn retry<M, F: FnMut() -> M>(backoff: Backoff, make: F) -> Retry<M, F> {
+pub fn retry<M, F: FnMut() -> M>(backoff: Backoff, mut make: F) -> Retry<M, F> {
     Retry {
         backoff,
+        manager: Some(make()),
         make,
-        manager: None,
     }
 }
 
@@ -119,7 +120,7 @@ impl Backoff {
 pub struct Retry<M, F> {
     backoff: Backoff,
     make: F,
-    /// The one that was entered.
+    /// The one that is to be entered, or was.
     manager: Option<M>,
 }
 
@@ -136,15 +137,12 @@ macro_rules! retry_by {
 
             async fn enter(&mut self) -> Result<M::Resource, M::Error> {
                 loop {
-                    let mut manager = (self.make)();
+                    let manager = self.manager.get_or_insert_with(&mut self.make);
                     let error = match manager.enter().await {
-                        Ok(resource) => {
-                            self.manager = Some(manager);
-                            return Ok(resource);
-                        }
+                        Ok(resource) => return Ok(resource),
                         Err(error) => error,
                     };
-                    drop(manager);
+                    self.manager = None;
                     match self.backoff.next_delay() {
                         None => return Err(error),
                         Some(delay) => {
@@ -172,6 +170,10 @@ macro_rules! retry_by {
 
             fn around_poll(&self) -> impl Sized {
                 self.manager.as_ref().map(M::around_poll)
+            }
+
+            fn name(&self) -> &'static str {
+                self.manager.as_ref().map_or_else(std::any::type_name::<Self>, M::name)
             }
 
             $($abandon)*
