@@ -19,6 +19,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
+use crate::expansion::Never;
 use crate::frame::{self, Frame};
 use crate::manager::{InFrame, Lends, Surviving};
 use crate::registry::Place;
@@ -503,6 +504,13 @@ impl<V: ExitVerdict, E> Tail<V, E, i32> for () {
 impl<E> Tail<Verdict, E, i32> for Verdict {
     fn into_exit(self) -> Result<Verdict, E> {
         Ok(self)
+    }
+}
+
+/// The end is not reached: a panic, an endless loop, or a `return` with a semicolon stands there.
+impl<V, E> Tail<V, E, i32> for Never {
+    fn into_exit(self) -> Result<V, E> {
+        self
     }
 }
 

@@ -196,6 +196,51 @@ async fn errors_fail_enter_or_exit() {
 }
 
 #[async_context_manager]
+async fn returning(fails: bool) -> Result<u8, Boom> {
+    yield_!(&mut 1);
+    if fails {
+        return Err(Boom("clean-up"));
+    } else {
+        return Ok(());
+    }
+}
+
+#[async_context_manager(suppresses)]
+async fn unfinished() -> Result<u8, Boom> {
+    yield_!(&mut 1);
+    std::panic::panic_any("not yet")
+}
+
+#[async_context_manager]
+async fn endless() -> Result<u8, Boom> {
+    yield_!(&mut 1);
+    loop {
+        pend(1).await;
+    }
+}
+
+/// GEN-1: as of any function, the end need not be reached.
+#[tokio::test]
+async fn a_generator_may_diverge() {
+    async fn run(fails: bool) -> Result<u8, Boom> {
+        async_with! { returning(fails) as n => { Ok(*n) } }
+    }
+    assert_eq!(run(false).await, Ok(1));
+    assert_eq!(run(true).await, Err(Boom("clean-up")));
+    async fn run_unfinished() -> Result<u8, Boom> {
+        async_with! { unfinished() as n => { Ok(*n) } else { Ok(2) } }
+    }
+    let payload = caught(run_unfinished()).await.err();
+    let payload = payload.expect("it panics");
+    assert_eq!(payload.downcast_ref(), Some(&"not yet"));
+    async fn run_endless() -> Result<(), Boom> {
+        async_with! { endless() => {} }
+        Ok(())
+    }
+    assert!(futures::poll!(pin!(run_endless())).is_pending());
+}
+
+#[async_context_manager]
 async fn either_way(log: &Log, first: bool) -> Result<&'static str, Infallible> {
     let cause = if first {
         yield_!(&mut "first")

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::future::{Future, pending};
 use std::io::{self, ErrorKind};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, panic_any};
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll};
@@ -586,6 +586,13 @@ async fn clean_up_returns_what_it_has_to_say() {
         Ok(())
     };
     assert_eq!(both.await, Err(Boom("exit")));
+
+    // A clean-up that never returns neither fails nor suppresses.
+    let unfinished = async {
+        async_with! { callback(|| async {}), manage(5, async |_, _| panic_any("not yet")) as n => { *n } }
+    };
+    let payload = AssertUnwindSafe(unfinished).catch_unwind().await.err();
+    assert_eq!(payload.unwrap().downcast_ref(), Some(&"not yet"));
 }
 
 /// The clean-up has the value as the body left it, by value.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
 
+use crate::expansion::Never;
 use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Verdict};
 
@@ -95,7 +96,8 @@ pub struct Manage<T, F> {
 }
 
 /// What the clean-up of [`manage`] may return: `()` where it neither fails nor suppresses, [`Verdict`] where it may
-/// suppress, and a `Result` of either where it may fail. The clean-up of [`callback`] does not suppress.
+/// suppress, and a `Result` of either where it may fail. The clean-up of [`callback`] does not suppress. A clean-up that
+/// never returns is one too.
 ///
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
@@ -117,6 +119,7 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for () {}
     impl Sealed for crate::Verdict {}
+    impl Sealed for super::Never {}
     impl<V, E> Sealed for Result<V, E> {}
 }
 
@@ -135,6 +138,15 @@ impl CleanUp for Verdict {
 
     fn into_result(self) -> Result<Verdict, Infallible> {
         Ok(self)
+    }
+}
+
+impl CleanUp for Never {
+    type Error = Infallible;
+    type Exit = ();
+
+    fn into_result(self) -> Result<(), Infallible> {
+        self
     }
 }
 
