@@ -245,12 +245,14 @@ pub(crate) fn pattern(tokens: &TokenStream, errors: &mut Errors) -> Option<Pat> 
             return None;
         }
     };
-    if let Some(token) = rest.into_iter().next() {
+    let mut rest = rest.into_iter();
+    if let Some(token) = rest.next() {
+        let is_typed = || syn::parse2::<Type>(rest.collect()).is_ok();
         let remedy = match &token {
-            TokenTree::Punct(colon) if colon.as_char() == ':' => {
+            TokenTree::Punct(colon) if colon.as_char() == ':' && is_typed() => {
                 "a type after the name, which is bound to `&mut Resource`; leave it out"
             }
-            TokenTree::Punct(dash) if dash.as_char() == '-' => {
+            TokenTree::Punct(punct) if [':', '-'].contains(&punct.as_char()) => {
                 "this does not begin a body; write `=> { .. }`"
             }
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
@@ -419,13 +421,15 @@ impl<'a> Parts<'a> {
             }
         }
         // There is no body where one could be: find out what was meant. Errors of the last item say it better.
-        let error = match tokens {
-            [.., TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => {
-                let follows_pattern = items
-                    .last()
-                    .is_some_and(|(part, _)| Operands::new(part).any(|(_, role)| role == Role::As));
-                if !follows_pattern {
-                    items.pop();
+        let error = match without_else(tokens) {
+            [before @ .., TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => {
+                // `name { .. }` is no pattern.
+                let after = tokens.len() - before.len();
+                if let Some((part, end)) = items.pop() {
+                    let part = &part[..part.len().saturating_sub(after)];
+                    if Operands::new(part).any(|(_, role)| role == Role::As) {
+                        items.push((part, end));
+                    }
                 }
                 (
                     Some(group.span_open()),
@@ -441,6 +445,14 @@ impl<'a> Parts<'a> {
             items,
             body: Err(error),
         }
+    }
+}
+
+/// The tokens up to an `else { .. }` at their end.
+fn without_else(tokens: &[TokenTree]) -> &[TokenTree] {
+    match tokens {
+        [before @ .., TokenTree::Ident(word), TokenTree::Group(_)] if word == "else" => before,
+        _ => tokens,
     }
 }
 
