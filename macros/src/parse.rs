@@ -23,6 +23,7 @@ pub(crate) struct Item {
 }
 
 const SHAPE: &str = "`async_with! { manager as name => { .. } }`";
+const NO_ARROW: &str = "this does not begin a body; write `=> { .. }`";
 
 impl Block {
     pub(crate) fn parse(tokens: TokenStream) -> Result<Self, Error> {
@@ -42,10 +43,11 @@ impl Block {
             Err(_) => (None, None),
         };
         let items = items(&parts.items, &mut errors);
-        if let Err((place, message)) = parts.body
-            && errors.count() == 0
-        {
-            errors.at(place.unwrap_or(end), message);
+        match parts.body {
+            Err((Some(place), message)) => errors.at(place, message),
+            // Errors of the last item say it better.
+            Err((None, message)) if errors.count() == 0 => errors.at(end, message),
+            _ => {}
         }
         if let Some(body) = &body
             && parts.items.is_empty()
@@ -252,9 +254,7 @@ pub(crate) fn pattern(tokens: &TokenStream, errors: &mut Errors) -> Option<Pat> 
             TokenTree::Punct(colon) if colon.as_char() == ':' && is_typed() => {
                 "a type after the name, which is bound to `&mut Resource`; leave it out"
             }
-            TokenTree::Punct(punct) if [':', '-'].contains(&punct.as_char()) => {
-                "this does not begin a body; write `=> { .. }`"
-            }
+            TokenTree::Punct(punct) if [':', '-'].contains(&punct.as_char()) => NO_ARROW,
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
                 "the body follows the managers without `=>`; write `=> { .. }`"
             }
@@ -420,9 +420,17 @@ impl<'a> Parts<'a> {
                 };
             }
         }
-        // There is no body where one could be: find out what was meant. Errors of the last item say it better.
+        // There is no body where one could be: find out what was meant.
         let error = match without_else(tokens) {
             [before @ .., TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => {
+                let (before, place, message) = match without_separator(before) {
+                    Some((before, place)) => (before, place, NO_ARROW),
+                    None => (
+                        before,
+                        group.span_open(),
+                        "the body follows the managers without `=>`; write `=> { .. }`",
+                    ),
+                };
                 // `name { .. }` is no pattern.
                 let after = tokens.len() - before.len();
                 if let Some((part, end)) = items.pop() {
@@ -431,10 +439,7 @@ impl<'a> Parts<'a> {
                         items.push((part, end));
                     }
                 }
-                (
-                    Some(group.span_open()),
-                    "the body follows the managers without `=>`; write `=> { .. }`".to_owned(),
-                )
+                (Some(place), message.to_owned())
             }
             _ => (
                 None,
@@ -453,6 +458,18 @@ fn without_else(tokens: &[TokenTree]) -> &[TokenTree] {
     match tokens {
         [before @ .., TokenTree::Ident(word), TokenTree::Group(_)] if word == "else" => before,
         _ => tokens,
+    }
+}
+
+/// The tokens up to a `:` or `->` at their end, and its place.
+fn without_separator(tokens: &[TokenTree]) -> Option<(&[TokenTree], Span)> {
+    let is = |token: &TokenTree, char| matches!(token, TokenTree::Punct(punct) if punct.as_char() == char);
+    match tokens {
+        [before @ .., colon] if is(colon, ':') => Some((before, colon.span())),
+        [before @ .., dash, angle] if is(dash, '-') && is(angle, '>') => {
+            Some((before, dash.span()))
+        }
+        _ => None,
     }
 }
 
