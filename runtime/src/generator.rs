@@ -508,6 +508,7 @@ impl<E> Tail<Verdict, E, i32> for Verdict {
 }
 
 /// The end is not reached: a panic, an endless loop, or a `return` with a semicolon stands there.
+#[diagnostic::do_not_recommend]
 impl<V, E> Tail<V, E, i32> for Never {
     fn into_exit(self) -> Result<V, E> {
         self

@@ -141,6 +141,7 @@ impl CleanUp for Verdict {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CleanUp for Never {
     type Error = Infallible;
     type Exit = ();
