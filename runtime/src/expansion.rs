@@ -44,7 +44,10 @@ use crate::registry::Place;
 use crate::report::{Incident, Phase};
 use crate::scope::How;
 use crate::stack::{AsyncExitStack, NoError, StackError, Stacked};
-use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
+use crate::{
+    AsyncClose, AsyncContextManager, Callback, Cause, Closing, ExitVerdict, Join, Manage, Map,
+    MapErr, OnEnter, OnExit, ScopedAsyncContextManager, Suppress, Verdict,
+};
 
 // Visible in one place, so that messages name them without a path.
 pub use crate::generator::{Generated, Lend, ScopedGenerated, Tail, Yielder, scoped, surviving};
@@ -955,6 +958,49 @@ pub trait OpenGuard<M> {
 
 impl<M: Guard> OpenGuard<M> for &Opener<M> {}
 
+#[cfg(feature = "tokio")]
+#[diagnostic::on_unimplemented(
+    message = "the guard of a lock is not an async context manager",
+    label = "this guard releases its lock when it is dropped; it does not implement `AsyncContextManager`",
+    note = "the lock itself is one: write `&mutex`, `&semaphore`, `reading(&lock)` or `writing(&lock)` in place of the guard, without `.await`"
+)]
+pub trait EnterableLock {
+    type Kind;
+}
+
+#[cfg(feature = "tokio")]
+pub trait OpenLock<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableLock,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<M: AsyncGuard> OpenLock<M> for &Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this can be closed, and does not implement `AsyncContextManager`",
+    note = "write `closing(..)` around it"
+)]
+pub trait EnterableClosable {
+    type Kind;
+}
+
+pub trait OpenClosable<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableClosable,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: AsyncClose> OpenClosable<M> for &Opener<M> {}
+
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
     label = "this is text, which does not implement `AsyncContextManager`",
@@ -975,8 +1021,82 @@ pub trait OpenText<M> {
 
 impl<M: AsRef<str>> OpenText<M> for &Opener<M> {}
 
+#[diagnostic::on_unimplemented(
+    message = "the managers of this `join` fail with different errors",
+    label = "the managers of a `join` have one error type between them",
+    note = "convert the errors, as in `manager.map_err(|error| ..)`; where it cannot fail, `manager.map_err(|never| match never {{}})`"
+)]
+pub trait JoinableErrors {
+    type Kind;
+}
+
+/// Several managers, whatever they fail with.
+pub trait Several {}
+
+macro_rules! several {
+    ($A:ident) => {};
+    ($A:ident $($M:ident)+) => {
+        impl<$A: AsyncContextManager, $($M: AsyncContextManager),+> Several for ($A, $($M),+) {}
+        several!($($M)+);
+    };
+}
+
+several!(A B C D E F G H);
+
+pub trait OpenJoined<T> {
+    fn __async_with_open(&self) -> T::Kind
+    where
+        T: JoinableErrors,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<T: Several> OpenJoined<T> for &Opener<Join<T>> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`join` of one manager is not an async context manager",
+    label = "`join` takes its managers as one tuple",
+    note = "write two pairs of parentheses, as in `join((first, second))`"
+)]
+pub trait JoinableAlone {
+    type Kind;
+}
+
+pub trait OpenJoinedAlone<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: JoinableAlone,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: AsyncContextManager> OpenJoinedAlone<M> for &Opener<Join<M>> {}
+
+/// A manager of this crate that the function which makes it has checked. When it is none, there was an error already.
+pub trait Checked {}
+impl<F> Checked for Callback<F> {}
+impl<T, F> Checked for Manage<T, F> {}
+impl<T> Checked for Closing<T> {}
+impl<P> Checked for Suppress<P> {}
+impl<M, R, F> Checked for Map<M, R, F> {}
+impl<M, F> Checked for MapErr<M, F> {}
+impl<M, F> Checked for OnEnter<M, F> {}
+impl<M, F> Checked for OnExit<M, F> {}
+
+pub trait OpenChecked {
+    // A type that nothing decides: rustc does not ask for it where there was an error already.
+    fn __async_with_open<Kind>(&self) -> Kind {
+        unreachable!("a manager is opened by another trait")
+    }
+}
+
+impl<M: Checked> OpenChecked for &Opener<M> {}
+
 pub trait OpenOther<M> {
-    fn __async_with_open(&self) -> M::Resource
+    // As above: the bound that does not hold is the error. `M::Resource` may be known all the same.
+    fn __async_with_open<Kind>(&self) -> Kind
     where
         M: AsyncContextManager,
     {
@@ -992,11 +1112,35 @@ impl<T: ?Sized> Guard for std::sync::MutexGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockReadGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
 
+/// The guards of locks that are managers themselves.
+#[cfg(feature = "tokio")]
+pub trait AsyncGuard {}
+#[cfg(feature = "tokio")]
+mod async_guards {
+    use super::AsyncGuard;
+    use tokio::sync::{
+        MutexGuard, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+        OwnedSemaphorePermit, RwLockReadGuard, RwLockWriteGuard, SemaphorePermit,
+    };
+
+    impl<T: ?Sized> AsyncGuard for MutexGuard<'_, T> {}
+    impl<T: ?Sized> AsyncGuard for OwnedMutexGuard<T> {}
+    impl<T: ?Sized> AsyncGuard for RwLockReadGuard<'_, T> {}
+    impl<T: ?Sized> AsyncGuard for OwnedRwLockReadGuard<T> {}
+    impl<T: ?Sized> AsyncGuard for RwLockWriteGuard<'_, T> {}
+    impl<T: ?Sized> AsyncGuard for OwnedRwLockWriteGuard<T> {}
+    impl AsyncGuard for SemaphorePermit<'_> {}
+    impl AsyncGuard for OwnedSemaphorePermit {}
+}
+
 /// What the expansion brings into scope to open a manager.
 pub mod open {
+    #[cfg(feature = "tokio")]
+    pub use super::OpenLock as _;
     pub use super::{
-        OpenBoth as _, OpenFuture as _, OpenGuard as _, OpenInFrame as _, OpenOther as _,
-        OpenOwn as _, OpenResult as _, OpenSurviving as _, OpenText as _,
+        OpenBoth as _, OpenChecked as _, OpenClosable as _, OpenFuture as _, OpenGuard as _,
+        OpenInFrame as _, OpenJoined as _, OpenJoinedAlone as _, OpenOther as _, OpenOwn as _,
+        OpenResult as _, OpenSurviving as _, OpenText as _,
     };
 }
 

@@ -21,6 +21,7 @@ macro_rules! remedies {
 
 remedies! {
     "../ui/pass/as-some.rs" as_some,
+    "../ui/pass/async-mutex-guard-as-manager.rs" async_mutex_guard_as_manager,
     "../ui/pass/attribute-on-closure.rs" attribute_on_closure,
     "../ui/pass/block-in-sync-closure.rs" block_in_sync_closure,
     "../ui/pass/both-imported-by-name.rs" both_imported_by_name,
@@ -31,8 +32,11 @@ remedies! {
     "../ui/pass/error-not-debug.rs" error_not_debug,
     "../ui/pass/error-not-static.rs" error_not_static,
     "../ui/pass/fallible-manager-without-from.rs" fallible_manager_without_from,
+    "../ui/pass/file-as-manager.rs" file_as_manager,
     "../ui/pass/future-as-manager.rs" future_as_manager,
     "../ui/pass/interrupt-captures-self.rs" interrupt_captures_self,
+    "../ui/pass/join-of-different-errors.rs" join_of_different_errors,
+    "../ui/pass/join-without-tuple.rs" join_without_tuple,
     "../ui/pass/local-manager-in-spawned-task.rs" local_manager_in_spawned_task,
     "../ui/pass/mut-in-tuple-pattern.rs" mut_in_tuple_pattern,
     "../ui/pass/mutex-guard-as-manager.rs" mutex_guard_as_manager,
@@ -54,6 +58,11 @@ const SEVERAL: &[(&str, usize, &str)] = &[
         "two-fallible-managers-without-result",
         2,
         "each of the two managers can fail",
+    ),
+    (
+        "join-without-tuple",
+        2,
+        "rustc reports the number of arguments",
     ),
     (
         "resource-not-send",
