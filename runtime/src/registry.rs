@@ -393,6 +393,12 @@ pub fn pending_exits() -> Vec<PendingExit> {
 /// on. (A task that is being polled when it is aborted may enter its first block later: join such tasks first.) It counts per
 /// runtime: programs with several, and tests in parallel, do not wait for each other. A block that never ends makes it
 /// wait for ever: [`pending_exits`] says which it is.
+///
+/// What no block owes is counted once it is detached, and not before: the exits of an
+/// [`AsyncExitStack`](crate::AsyncExitStack) outside of a block, since the caller itself may hold the stack and would wait
+/// for itself; an enter under way in [`finish_enter`](crate::AsyncContextManagerExt::finish_enter); and an exit under way
+/// in `release` of a [`Handle`](crate::Handle) or of a [`Held`](crate::Held). The runtime drops an aborted task a little
+/// later: join a task that may be in one of these before this is called.
 #[cfg_attr(
     feature = "tokio",
     doc = "[`drain_timeout`] waits for so long at most."

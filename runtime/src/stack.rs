@@ -75,7 +75,8 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// # Cancel safety
 ///
 /// When a block of it is dropped, its exits go on elsewhere, in order, told [`Cause::Dropped`] (rules CAN-1 to CAN-4).
-/// So they do when a stack is dropped that was neither closed nor in a block.
+/// So they do when a stack is dropped that was neither closed nor in a block. Until then [`drain`](crate::drain()) does not
+/// wait for it: join the task that holds it first.
 ///
 /// # Limits
 ///
@@ -738,7 +739,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the exits go on elsewhere, and another call waits for them.
+    /// Dropped before it is ready, the exits go on elsewhere, and another call waits for them. What a registrar pushes from
+    /// then on is the stack's again.
     pub async fn close(&mut self) -> Result<(), E> {
         self.shared.closing.wait().await;
         drop(Interrupts::leave(&self.interrupts));
@@ -931,7 +933,8 @@ impl<M: AsyncContextManager> Handle<M> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the exit goes on elsewhere (rule CAN-2).
+    /// Dropped before it is ready, the exit goes on elsewhere (rule CAN-2). [`drain`](crate::drain()) waits for it from
+    /// then on.
     pub async fn release(self) -> Result<(), M::Error> {
         let content = lock(&self.0).take(Content::Exited);
         let Some((manager, resource)) = content else {

@@ -164,7 +164,8 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// An enter that is dropped owes no exit (rule CAN-7), because nobody can say how far it came: a lock on another
     /// machine was asked for, and the answer was not read. With this adaptor the enter goes on instead, where detached
     /// exits do: the enclosing block and [`drain`](crate::drain()) wait for it (rule CAN-4). When it fails after all,
-    /// that is [reported](crate::report) with the phase [`Enter`](crate::report::Phase::Enter). The enter is boxed.
+    /// that is [reported](crate::report) with the phase [`Enter`](crate::report::Phase::Enter). Before it is dropped, `drain`
+    /// does not know of it: join a task that was aborted before. The enter is boxed.
     ///
     /// ```
     /// use async_with::{async_with, drain, prelude::*};

@@ -110,7 +110,8 @@ impl<M: AsyncContextManager> Held<M> {
     ///
     /// # Cancel safety
     ///
-    /// When it is dropped, the exit goes on; the block that encloses the call waits for it (rules CAN-2, CAN-4).
+    /// When it is dropped, the exit goes on; the block that encloses the call waits for it (rules CAN-2, CAN-4), and
+    /// [`drain`](crate::drain()) from then on.
     pub async fn release(&mut self, cause: Cause) -> Result<(), M::Error> {
         let Some((manager, resource)) = self.give_up() else {
             return Ok(());
