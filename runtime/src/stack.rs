@@ -363,19 +363,19 @@ where
         Box::pin(async move {
             let name = self.name();
             let resource = self.enter().await?;
-            let shelf = Arc::new(Mutex::new(Shelf {
+            let shared = Arc::new(Mutex::new(Shelf {
                 content: Content::Here(self, resource),
                 exit: None,
             }));
             let shelved = Shelved::<M, K> {
-                shelf: Arc::clone(&shelf),
+                shelf: Arc::clone(&shared),
                 conversion: PhantomData,
             };
             let (at, _) = stack.register(name, shelved);
-            if let Content::Here(manager, resource) = &lock(&shelf).content {
+            if let Content::Here(manager, resource) = &lock(&shared).content {
                 stack.follow(at, interrupt_of(manager, resource));
             }
-            Ok(Handle(shelf))
+            Ok(Handle(shared))
         })
     }
 }
