@@ -579,14 +579,12 @@ where
         let concluded = conclude(settled, exited, cancelled, name);
         drop(owed);
         drop(member);
-        match concluded {
-            Some(concluded) => Poll::Ready(concluded),
-            // Parked, until the block that is interrupted drops its body.
-            None => {
-                *this.is_parked = true;
-                Poll::Pending
-            }
+        if let Some(concluded) = concluded {
+            return Poll::Ready(concluded);
         }
+        // Parked, until the block that is interrupted drops its body.
+        *this.is_parked = true;
+        Poll::Pending
     }
 }
 

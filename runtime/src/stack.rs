@@ -143,8 +143,9 @@ impl<E: 'static> Interrupts<E> {
     /// The entries leave the stack.
     fn leave(this: &Mutex<Self>) -> Running<E> {
         let mut interrupts = lock(this);
-        let fired = interrupts.fired.iter_mut();
-        fired.for_each(|(source, _)| *source = Source::Gone);
+        for (source, _) in &mut interrupts.fired {
+            *source = Source::Gone;
+        }
         std::mem::take(&mut interrupts.running)
     }
 
@@ -1078,6 +1079,8 @@ impl<E: Debug + Send + 'static> Registrar<E> {
 // --- Unwinding --------------------------------------------------------------------------------------------------------
 
 /// Runs the exits of a stack, and keeps account of what is going to leave it.
+// Each is a fact of its own.
+#[allow(clippy::struct_excessive_bools)]
 struct Unwind<E> {
     entries: Vec<Box<dyn Entry<E>>>,
     shared: Arc<Shared<E>>,
@@ -1626,9 +1629,9 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     fn fired(&self, resource: &Self) -> Fired<E> {
         let mut fired = std::mem::take(&mut lock(&self.interrupts).fired);
         if !Arc::ptr_eq(&self.interrupts, &resource.interrupts) {
-            fired
-                .iter_mut()
-                .for_each(|(source, _)| *source = Source::Gone);
+            for (source, _) in &mut fired {
+                *source = Source::Gone;
+            }
         }
         fired
     }

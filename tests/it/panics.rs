@@ -293,7 +293,7 @@ impl Drop for Fuse {
 /// Has a guard, or an interrupt, that panics when it is dropped; or panics when it is asked for its interrupt.
 struct Breaks<'a>(&'a Log, &'static str);
 
-impl ScopedAsyncContextManager for Breaks<'_> {
+impl<'a> ScopedAsyncContextManager for Breaks<'a> {
     type Resource = ();
     type Error = Infallible;
     type Exit = ();
@@ -315,7 +315,7 @@ impl ScopedAsyncContextManager for Breaks<'_> {
         (self.1 == "guard").then(|| Fuse("guard"))
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Infallible> + use<> {
+    fn interrupt(&self, (): &()) -> impl Future<Output = Infallible> + use<'a> {
         if self.1 == "asked" {
             std::panic::panic_any("asked");
         }

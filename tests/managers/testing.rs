@@ -559,7 +559,7 @@ fn a_report_reads_well_and_is_raised_as_a_panic() {
     assert!(counts.ends_with(&expected), "{text}");
     assert_eq!(
         told,
-        "  not told: `failing_enter` (for 3), `guard_count` (for 1), `open_count` (for 12), `usable` (for 1)"
+        "  not told: `failing_enter` (for 2), `guard_count` (for 1), `open_count` (for 12), `usable` (for 1)"
     );
 
     let failing = || log.manager("a").fails_in_exit();

@@ -284,7 +284,7 @@
 //! | `verify attempt is stack-safe over binds` | none | nothing is bound recursively |
 
 // The bodies under test are written to be seen through, not to please.
-#![allow(clippy::pedantic)]
+#![allow(clippy::pedantic, clippy::unit_arg)]
 
 mod async_disposable_stack;
 mod contextlib;
