@@ -550,7 +550,12 @@ fn generator() {
         <io::Result<File> as async_with::expansion::ResultParts>::Error,
         (),
         > {
-            async_with::expansion::surviving(move | __yielder: async_with::expansion::Yielder< <io::Result<File> as async_with::expansion::ResultParts>::Value, <io::Result<File> as async_with::expansion::ResultParts>::Error, >| async move {
+            let __body = move |
+            __yielder: async_with::expansion::Yielder<
+            <io::Result<File> as async_with::expansion::ResultParts>::Value,
+            <io::Result<File> as async_with::expansion::ResultParts>::Error,
+            >|
+            async move {
                 let __return = async_with::expansion::Ty::<
                 async_with::expansion::Result<
                 (),
@@ -574,7 +579,8 @@ fn generator() {
                     };
                     async_with::expansion::ended(0, &__return, __tail)
                 }
-            })
+            };
+            unsafe { async_with::expansion::surviving(__body) }
         }
     "#]].assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));
 }

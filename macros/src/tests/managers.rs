@@ -6,8 +6,9 @@ use expect_test::{Expect, expect};
 fn kind(function: &str) -> String {
     let text = super::line(super::expand(function));
     let (returned, made) = text.split_once(" { ").expect("a function has a body");
-    let scoped = made.starts_with("::async_with::expansion::scoped(move |");
-    let surviving = made.starts_with("::async_with::expansion::surviving(move |");
+    assert!(made.starts_with("let __body = move |"), "{text}");
+    let scoped = made.ends_with("unsafe { ::async_with::expansion::scoped(__body) } }");
+    let surviving = made.ends_with("unsafe { ::async_with::expansion::surviving(__body) } }");
     assert!(scoped != surviving, "{text}");
     assert_eq!(scoped, returned.contains("ScopedGenerated<"));
     let exit = if returned.contains("::async_with::Verdict") {
@@ -316,31 +317,31 @@ fn returns() {
 fn nested_blocks() {
     bodies(&expect![[r#"
         async_with!(b as c => { yield_!(c) })
-        -> (async_with!( b as c => { AfterYield({ __yielder.give(c). await }) } )) .0
+        -> { async_with! { @ mention } (::async_with::async_with!( b as c => { AfterYield({ __yielder .give(c). await }) } )) .0 }
 
         async_with! { b as c => { yield_!(c); d } }
-        -> (async_with! { b as c => { AfterYield({ __yielder.give(c). await; d }) } }) .0
+        -> { async_with! { @ mention } (::async_with::async_with! { b as c => { AfterYield({ __yielder .give(c). await; d }) } }) .0 }
 
         let c = async_with!(b => { yield_!(d) });
-        -> let c = (async_with!( b => { AfterYield({ __yielder.give(d). await }) } )) .0;
+        -> let c = { async_with! { @ mention } (::async_with::async_with!( b => { AfterYield({ __yielder.give(d). await }) } )) .0 };
 
         async_with!(b => { c }); yield_!(d)
         -> async_with!(b => { c }); __yielder.give(d).await
 
         async_with!(b, { c }, { yield_!(c) })
-        -> (async_with!( b, { c }, { AfterYield({ __yielder.give(c). await }) } )) .0
+        -> { async_with! { @ mention } (::async_with::async_with!( b, { c }, { AfterYield({ __yielder .give(c). await }) } )) .0 }
 
         async_with!(b => { yield_!(c) },)
-        -> (async_with!( b => { AfterYield({ __yielder.give(c). await }) }, )) .0
+        -> { async_with! { @ mention } (::async_with::async_with!( b => { AfterYield({ __yielder.give(c). await }) }, )) .0 }
 
         async_with!(b => { return Err(c) } else { d }); yield_!(e)
         -> async_with!( b => { return failed(& __return, Err(c)) } else { d } ); __yielder.give(e).await
 
         async_with!({ yield_ } as b => { yield_!(b) })
-        -> (async_with!( { yield_ } as b => { AfterYield({ __yielder .give(b). await }) } )) .0
+        -> { async_with! { @ mention } (::async_with::async_with!( { yield_ } as b => { AfterYield({ __yielder.give(b). await }) } )) .0 }
 
         async_with!(b => { if c { return d } async_with!(e => { yield_!(f) }) })
-        -> (async_with!( b => { AfterYield({ if c { return failed(& __return, d) } (async_with!(e => { AfterYield({ __yielder.give(f). await }) })) .0 }) } )) .0
+        -> { async_with! { @ mention } (::async_with::async_with!( b => { AfterYield({ if c { return failed(& __return, d) } { async_with! { @ mention } (::async_with::async_with!(e => { AfterYield({ __yielder.give(f). await }) })).0 } }) } )) .0 }
 
         yield_!(b); async_with!(c => { return Ok(d) } else { e });
         -> __yielder.give(b).await; async_with!( c => { return ended(0, & __return, Ok(d)) } else { e } );
@@ -560,19 +561,19 @@ fn kept() {
             -> impl ScopedAsyncContextManager for A { type Resource = (); type Error = (); type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }
 
             #[async_context_manager] fn f() -> Result<A, B> { yield_!() }
-            -> fn f() -> Generated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), > { surviving(move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >()) }
+            -> fn f() -> Generated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), > { let __body = move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { surviving(__body) } }
 
             #[async_context_manager(a)] pub async fn f<T>(&self, (a, b): T) -> Result<A, B> { yield_!() }
-            -> pub fn f<T>( &self, __argument_1: T, ) -> ScopedGenerated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), impl ::core::future::Future< Output = Result< (), <Result<A, B> as ResultParts>::Error, >, >, > { scoped(move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >()) }
+            -> pub fn f<T>( &self, __argument_1: T, ) -> ScopedGenerated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), impl ::core::future::Future< Output = Result< (), <Result<A, B> as ResultParts>::Error, >, >, > { let __body = move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { scoped(__body) } }
 
             #[async_context_manager(a)] async fn f() -> Option<A> { return Ok(Verdict) }
-            -> fn f() -> Generated< (), ::core::convert::Infallible, ::async_with::Verdict, > { surviving(move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result< ::async_with::Verdict, ::core::convert::Infallible, >, >()) }
+            -> fn f() -> Generated< (), ::core::convert::Infallible, ::async_with::Verdict, > { let __body = move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result< ::async_with::Verdict, ::core::convert::Infallible, >, >(); unsafe { surviving(__body) } }
 
             #[async_context_manager]
             #[a]
             #[b::async_with]
             async fn f() { c }
-            -> #[a] fn f() -> Generated<(), ::core::convert::Infallible, ()> { surviving(move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result<(), ::core::convert::Infallible>, >()) }
+            -> #[a] fn f() -> Generated<(), ::core::convert::Infallible, ()> { let __body = move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result<(), ::core::convert::Infallible>, >(); unsafe { surviving(__body) } }
         "#]],
         |input| {
             super::below(

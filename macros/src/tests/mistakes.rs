@@ -128,7 +128,7 @@ fn in_items() {
                ^ the body follows the managers without `=>`; write `=> { .. }`
 
         a as (b, c) { x }
-                    ^^^^^ the body follows the managers without `=>`
+                    ^ the body follows the managers without `=>`
 
         a as b[c] => { x }
               ^^^ this does not separate managers
@@ -314,6 +314,7 @@ fn several() {
                     ^ no manager before this comma; remove it
                            ^^^^^^^ this pattern may not match; write one that always does, and look at the resource in the body with `if let` or `match`
                                            ^ this does not separate managers; write `,` between them, and `=>` before the body
+                                                  ^ the body must be a block; write `=> { .. }`
 
         a as None => { x } else { y } z
                                       ^ unexpected after the body; only `else { .. }` may follow it
