@@ -13,7 +13,7 @@
 //! not.
 //!
 //! With `--without`, the same clients meet [`transfer_by_hand`], which has its clean-up at its end, after the `?`s. What
-//! is lost then is counted and printed. The money is safe even so, because this database rolls back when a connection
+//! is lost then is counted and printed, and the program fails. The money is safe even so, because this database rolls back when a connection
 //! is dropped; one on another machine does that when it notices, and keeps its locks until then.
 
 use std::collections::BTreeMap;
@@ -79,9 +79,10 @@ async fn main() -> Result<ExitCode> {
     let lost = !stopped.is::<Cancelled>() || faults.iter().any(|(_, count)| *count != 0);
     print("What must not be", faults);
     println!("{} is lost.", if lost { "Something" } else { "Nothing" });
-    Ok(match style {
-        Style::Block if lost => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
+    Ok(if lost {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     })
 }
 

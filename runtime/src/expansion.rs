@@ -399,7 +399,7 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M,
 
     fn suppressed(&mut self) {
         let suppressed = mem::replace(&mut self.settled.outgoing, Outgoing::Suppressed);
-        if let Err(later) = catch_unwind(AssertUnwindSafe(|| drop(suppressed))) {
+        if let Err(later) = drop_caught(suppressed) {
             report_of(
                 M::type_name(),
                 Phase::Body,

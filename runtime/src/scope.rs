@@ -238,29 +238,42 @@ pub struct Stopped<R, E> {
 }
 
 impl<R, E> Stopped<R, E> {
-    /// The body is dropped; now the interrupt is.
+    /// The body was polled with a guard, and is dropped; now the interrupt is.
     fn after<M: Managed, I>(
         parts: &Parts<'_, M>,
         how: How<R, E>,
-        late: Option<Payload>,
-        mut interrupt: Pin<&mut Interrupt<I>>,
+        [guard, body]: [Option<Payload>; 2],
+        interrupt: Pin<&mut Interrupt<I>>,
     ) -> Self {
-        let dropped = catch_unwind(AssertUnwindSafe(|| interrupt.set(Interrupt::Never)));
-        let late = match (late, dropped) {
-            (Some(late), Err(later)) => {
-                let name = name_of::<M>(parts.frame.owed());
-                report_of(
-                    name,
-                    Phase::Interrupt,
-                    Cause::Panicked,
-                    Incident::panic(later),
-                );
-                Some(late)
-            }
-            (late, dropped) => late.or(dropped.err()),
-        };
+        let name = || name_of::<M>(parts.frame.owed());
+        let interrupt = drop_interrupt(interrupt);
+        let panics = [
+            (Phase::Body, guard),
+            (Phase::Body, body),
+            (Phase::Interrupt, interrupt),
+        ];
+        let late = first_of(name, panics);
         Self { how, late }
     }
+}
+
+/// The first of these panics; the later ones are reported (rule PAN-2).
+fn first_of<const N: usize>(
+    manager: impl Fn() -> &'static str,
+    panics: [(Phase, Option<Payload>); N],
+) -> Option<Payload> {
+    let mut panics = panics
+        .into_iter()
+        .filter_map(|(phase, payload)| Some((phase, payload?)));
+    let (_, first) = panics.next()?;
+    for (phase, later) in panics {
+        report_of(manager(), phase, Cause::Panicked, Incident::panic(later));
+    }
+    Some(first)
+}
+
+fn drop_interrupt<I>(mut interrupt: Pin<&mut Interrupt<I>>) -> Option<Payload> {
+    catch_unwind(AssertUnwindSafe(|| interrupt.set(Interrupt::Never))).err()
 }
 
 impl<R, E> How<R, E> {
@@ -326,10 +339,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             let body = drop_body(this.parts, this.body);
-            let mut interrupt = this.interrupt;
-            let dropped = catch_unwind(AssertUnwindSafe(|| interrupt.set(Interrupt::Never)));
-            let late = [(Phase::Body, body), (Phase::Interrupt, dropped.err())];
-            for (phase, payload) in late {
+            let interrupt = drop_interrupt(this.interrupt);
+            for (phase, payload) in [(Phase::Body, body), (Phase::Interrupt, interrupt)] {
                 if let Some(payload) = payload {
                     let name = name_of::<M>(this.parts.frame.owed());
                     report_of(name, phase, Cause::Dropped, Incident::panic(payload));
@@ -362,6 +373,7 @@ where
         let is_member = may_fire || frame.member.is_some();
         let entered = frame.follow(|| manager.place());
         let enclosing = entered.enclosing_node();
+        let mut guard = None;
         let how = if is_member || enclosing.is_some() {
             drop(entered);
             let member = frame.member.get_or_insert_with(Member::new);
@@ -376,7 +388,7 @@ where
                 None
             } else {
                 let _inside = frame.enter();
-                poll_body(&**manager, body, this.ended, cx)
+                poll_body(&**manager, body, this.ended, cx, &mut guard)
             };
             let Some(member) = &frame.member else {
                 return Poll::Pending;
@@ -420,9 +432,9 @@ where
                 },
             }
         } else {
-            let polled = poll_body(&**manager, body, this.ended, cx);
+            let polled = poll_body(&**manager, body, this.ended, cx, &mut guard);
             if let Some(how) = polled {
-                let late = drop_polled(&**manager, this.body);
+                let late = [guard, drop_polled(&**manager, this.body)];
                 drop(entered);
                 return Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt));
             }
@@ -440,50 +452,44 @@ where
                 }
             }
         };
-        let late = drop_body(this.parts, this.body);
+        let late = [guard, drop_body(this.parts, this.body)];
         Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt))
     }
 }
 
-/// Polls the body with the guard. Returns how it stopped, if it did.
+/// Polls the body with the guard. Returns how it stopped, if it did, beside what the drop of the guard panicked with.
 fn poll_body<M: Managed, F: Future>(
     manager: &M,
     body: Pin<&mut F>,
     ended: &Ended,
     cx: &mut Context<'_>,
+    guard: &mut Option<Payload>,
 ) -> Option<How<F::Output, M::Error>> {
-    match guarded(manager, || body.poll(cx)) {
+    let (polled, late) = guarded(manager, || body.poll(cx));
+    *guard = late;
+    match polled {
         Ok(Poll::Ready(left)) => Some(How::Left(left)),
         Ok(Poll::Pending) if !ended.is_running() => Some(How::Ended),
-        Ok(Poll::Pending) => None,
+        Ok(Poll::Pending) => guard.take().map(How::Panicked),
         Err(payload) => Some(How::Panicked(payload)),
     }
 }
 
-/// Runs a part of the body with the manager's guard. When both panic, that of the guard is reported: a panic during the
-/// unwinding of another one would end the process (rule PAN-3).
-fn guarded<M: Managed, T>(manager: &M, run: impl FnOnce() -> T) -> Result<T, Payload> {
-    fn hold<G, T>(guard: G, run: impl FnOnce() -> T) -> (Result<T, Payload>, Result<(), Payload>) {
+/// Runs a part of the body with the manager's guard, and drops the guard apart from it: a panic during the unwinding of
+/// another one would end the process (rule PAN-3).
+fn guarded<M: Managed, T>(
+    manager: &M,
+    run: impl FnOnce() -> T,
+) -> (Result<T, Payload>, Option<Payload>) {
+    fn hold<G, T>(guard: G, run: impl FnOnce() -> T) -> (Result<T, Payload>, Option<Payload>) {
         if !mem::needs_drop::<G>() {
-            return (Ok(run()), Ok(()));
+            return (Ok(run()), None);
         }
         let ran = catch_unwind(AssertUnwindSafe(run));
-        (ran, drop_caught(guard))
+        (ran, drop_caught(guard).err())
     }
-    let held = catch_unwind(AssertUnwindSafe(|| hold(manager.around_poll(), run)));
-    match held? {
-        (ran, Ok(())) => ran,
-        (Ok(_), Err(payload)) => Err(payload),
-        (Err(payload), Err(later)) => {
-            report_of(
-                manager.name(),
-                Phase::Body,
-                Cause::Panicked,
-                Incident::panic(later),
-            );
-            Err(payload)
-        }
-    }
+    catch_unwind(AssertUnwindSafe(|| hold(manager.around_poll(), run)))
+        .unwrap_or_else(|payload| (Err(payload), None))
 }
 
 /// Drops the body as it was polled: in its frame, and with the guard. Returns what panicked.
@@ -501,8 +507,9 @@ fn drop_body<M: Managed, F>(
 
 /// Drops the body in the frame that is current.
 fn drop_polled<M: Managed, F>(manager: &M, mut body: Pin<&mut Option<F>>) -> Option<Payload> {
-    let dropped = guarded(manager, || body.set(None));
+    let (dropped, guard) = guarded(manager, || body.set(None));
     // It is still there when the guard could not be made.
     let rest = catch_unwind(AssertUnwindSafe(|| body.set(None)));
-    dropped.and(rest).err()
+    let panics = [dropped.err(), guard, rest.err()];
+    first_of(|| manager.name(), panics.map(|panic| (Phase::Body, panic)))
 }

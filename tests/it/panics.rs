@@ -388,3 +388,25 @@ async fn a_value_that_is_given_up_may_panic_when_it_is_dropped() {
         "{reported:?}"
     );
 }
+
+/// PAN-2, PAN-3: a guard that panics when it is dropped takes the place of what left the body, which is reported.
+#[tokio::test]
+async fn what_left_the_body_is_reported_when_the_guard_panics() {
+    let log = Log::new();
+    let (result, reported) = caught(async {
+        async_with! { Breaks(&log, "guard") => { Err(Boom("body"))? } }
+        Ok::<(), Boom>(())
+    })
+    .await;
+    assert_eq!(payload(result), "guard");
+    let incidents: Vec<_> = reported
+        .iter()
+        .map(|entry| entry.incident.to_string())
+        .collect();
+    // The guard around the drop of the body panics as well.
+    assert!(
+        matches!(&*incidents, [guard, body] if guard.contains("guard") && body.contains("body")),
+        "{incidents:?}"
+    );
+    assert_eq!(log.take(), ["exit: panicked"]);
+}

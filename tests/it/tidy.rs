@@ -227,3 +227,30 @@ fn versions_and_changelog_agree() {
     assert_eq!(version("async-with ="), released);
     assert!(read("CHANGELOG.md").contains(&format!("## {released}")));
 }
+
+/// What is public and asynchronous says what happens when it is dropped half-way.
+#[test]
+fn every_async_function_says_whether_it_can_be_dropped() {
+    let mut silent = Vec::new();
+    let mut said = 0;
+    for path in sources("runtime/src") {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let mut docs = String::new();
+        for line in text.lines().map(str::trim_start) {
+            if line.starts_with("pub async fn") {
+                if docs.contains("# Cancel safety") {
+                    said += 1;
+                } else {
+                    silent.push(format!("{}: {line}", path.display()));
+                }
+            }
+            if line.starts_with("///") {
+                docs.push_str(line);
+            } else if !line.starts_with('#') {
+                docs.clear();
+            }
+        }
+    }
+    assert_eq!(silent, Vec::<String>::new());
+    assert!(said > 10, "only {said} functions were found");
+}

@@ -318,9 +318,13 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// by `map_err(|never| match never {})`. Managers see the body's error as of its type, not as a `dyn Error`
     /// ([`Raised::as_error`](crate::Raised::as_error) is `None`).
     ///
-    /// # Panics and cancel safety
+    /// # Panics
     ///
-    /// Those of [`async_with!`](crate::async_with!).
+    /// As [`async_with!`](crate::async_with!).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`async_with!`](crate::async_with!): dropped before it is ready, the exit still runs (rule CAN-1).
     fn run<T, E, F>(
         self,
         body: F,
@@ -411,6 +415,10 @@ pub trait ScopedAsyncContextManagerExt: ScopedAsyncContextManager {
     }
 
     /// See [`AsyncContextManagerExt::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the manager is abandoned, as by a block (rule CAN-1).
     fn run<T, E, F>(
         self,
         body: F,

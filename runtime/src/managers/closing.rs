@@ -84,11 +84,19 @@ pub trait AsyncClose: Send + Sized + 'static {
     /// # Errors
     ///
     /// When the value could not be closed in order. It is gone nevertheless.
+    ///
+    /// # Cancel safety
+    ///
+    /// [`closing`] never drops it half-way: it is carried on elsewhere (rule CAN-2).
     fn close(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Closes the value after a body that did not complete. By default that is the same.
     ///
     /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    ///
+    /// # Cancel safety
     ///
     /// As [`close`](Self::close).
     fn abort(self) -> impl Future<Output = Result<(), Self::Error>> + Send {

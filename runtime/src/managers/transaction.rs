@@ -10,6 +10,11 @@ use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause, ScopedAsyncContextManager};
 
 /// A connection that can begin and end a transaction: what [`transaction`] needs to know of a database.
+///
+/// # Cancel safety
+///
+/// `begin` is dropped half-way when its block is (rule CAN-7), and so are the other two of a borrowed connection:
+/// [`abandon`](Self::abandon) is called then. Those of an owned one are carried on elsewhere (rule CAN-2).
 pub trait TransactionControl: Send {
     /// Why one of the steps failed.
     type Error: Debug + Send + 'static;

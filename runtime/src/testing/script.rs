@@ -570,6 +570,10 @@ mod sealed {
 /// # use async_with::testing::{block_on, pend};
 /// block_on(pend(2));
 /// ```
+///
+/// # Cancel safety
+///
+/// It can be dropped at any time.
 pub async fn pend(polls: usize) {
     let mut left = polls;
     poll_fn(|cx| {
