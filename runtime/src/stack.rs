@@ -118,6 +118,10 @@ struct Interrupts<E> {
     waker: Option<Waker>,
     /// The last one, and before it those that it overtook: it is further out.
     fired: Fired<E>,
+    /// Of a stack that is a manager, and interrupted with no error to raise.
+    moves_on: bool,
+    /// What it then failed with.
+    failed: Option<E>,
 }
 
 type Running<E> = Vec<(usize, BoxFuture<Option<E>>)>;
@@ -137,6 +141,8 @@ impl<E: 'static> Interrupts<E> {
             running,
             waker: None,
             fired: Vec::new(),
+            moves_on: false,
+            failed: None,
         }))
     }
 
@@ -1519,17 +1525,29 @@ impl<E: Debug + Send + 'static> Drop for StackExit<E> {
 /// What a stack of managers fails with: the error of the function that its block is in.
 ///
 /// In a block it is raised as that error itself.
-pub struct StackError<E>(Option<E>);
+pub struct StackError<E>(Error<E>);
+
+enum Error<E> {
+    Raised(E),
+    /// The exit of the block takes it from the stack itself.
+    Kept,
+    /// There is one if an exit fails after it.
+    MovedOn(Arc<Mutex<Interrupts<E>>>),
+}
 
 impl<E> StackError<E> {
     /// The error; `None` for the end of an interruption that is never raised.
     #[must_use]
     pub fn into_inner(self) -> Option<E> {
-        self.0
+        match self.0 {
+            Error::Raised(error) => Some(error),
+            Error::Kept => None,
+            Error::MovedOn(interrupts) => lock(&interrupts).failed.take(),
+        }
     }
 
     pub(crate) fn raised(self) -> E {
-        match self.0 {
+        match self.into_inner() {
             Some(error) => error,
             None => never_raised(),
         }
@@ -1539,8 +1557,8 @@ impl<E> StackError<E> {
 impl<E: Debug> Debug for StackError<E> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Some(error) => Debug::fmt(error, f),
-            None => f.write_str("MovedOn"),
+            Error::Raised(error) => Debug::fmt(error, f),
+            Error::Kept | Error::MovedOn(_) => f.write_str("MovedOn"),
         }
     }
 }
@@ -1569,10 +1587,13 @@ impl<E> Future for StackInterrupt<E> {
             return Poll::Pending;
         };
         interrupts.running.retain(|(other, _)| *other < at);
-        let (kept, raised) = if self.in_block {
-            (error, None)
-        } else {
-            (None, error)
+        let (kept, raised) = match error {
+            _ if self.in_block => (error, Error::Kept),
+            Some(error) => (None, Error::Raised(error)),
+            None => {
+                interrupts.moves_on = true;
+                (None, Error::MovedOn(Arc::clone(&self.interrupts)))
+            }
         };
         interrupts.fired.push((Source::Entry(at), kept));
         Poll::Ready(StackError(raised))
@@ -1656,9 +1677,18 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
     ) -> Result<V, StackError<E>> {
         let fired = self.0.fired(&resource);
         let mut exit = resource.exit_of_block(cause, fired, None, None);
-        match poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft)).await {
+        let exited = poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft)).await;
+        let mut interrupts = lock(&self.0.interrupts);
+        let moves_on = interrupts.moves_on && cause == Cause::Cancelled;
+        match exited {
+            // Also when the entry that interrupted has left the stack.
+            Exited::Returned(_) if moves_on => Ok(V::from_verdict(Verdict::Suppress)),
             Exited::Returned(verdict) => Ok(V::from_verdict(verdict)),
-            Exited::Failed(error) => Err(StackError(Some(error))),
+            Exited::Failed(error) if moves_on => {
+                interrupts.failed = Some(error);
+                Ok(V::from_verdict(Verdict::Propagate))
+            }
+            Exited::Failed(error) => Err(StackError(Error::Raised(error))),
             Exited::Panicked(payload) => resume_unwind(payload),
         }
     }
@@ -1767,7 +1797,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Exiting<V, StackError<E>> for In
     ) -> Poll<Finished<V, StackError<E>>> {
         let exited = match ready!(self.0.poll_with(cx, left)) {
             Exited::Returned(verdict) => Exited::Returned(V::from_verdict(verdict)),
-            Exited::Failed(error) => Exited::Failed(StackError(Some(error))),
+            Exited::Failed(error) => Exited::Failed(StackError(Error::Raised(error))),
             Exited::Panicked(payload) => Exited::Panicked(payload),
         };
         Poll::Ready((exited, self.0.owed.take()))

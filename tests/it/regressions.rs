@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, panic_any};
 use std::time::Duration;
 
 use async_with::report::{Entry, Phase, collect};
-use async_with::{AsyncContextManager, Cause, Elapsed, drain, prelude::*, timeout};
+use async_with::{AsyncContextManager, Cause, Elapsed, drain, move_on_after, prelude::*, timeout};
 use async_with_tests::{Boom, Gate, Log};
 use futures::FutureExt;
 use tokio::time::sleep;
@@ -307,6 +307,72 @@ async fn an_entry_that_interrupted_is_moved_out() {
     let log = Log::new();
     assert!(stacked(&log, &opened_late()).await.is_err());
     let events = ["enter a", "exit a: completed", "closed", "exited a"];
+    assert_eq!(log.take(), events);
+}
+
+/// STK-4, CAN-6: the same with a manager that moves on, in a stack of its own and in one that is a manager. There it
+/// panicked: nobody was left to suppress what has no error to raise.
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_moves_on_is_moved_out() {
+    async fn pops(stack: &mut AsyncExitStack<Boom, Verdict>, log: &Log, gate: &Gate) {
+        let Ok(_) = stack.enter(move_on_after(SECOND)).await else {
+            panic!("it cannot fail")
+        };
+        let inside = async {
+            async_with::async_with! { log.manager("a").exit_waits_for(gate) => {} }
+        };
+        tokio::select! {
+            () = inside => {}
+            () = sleep(2 * SECOND) => {}
+        }
+        drop(stack.pop_all());
+        log.write("popped");
+        pending::<()>().await;
+    }
+    let log = Log::new();
+    let events = ["enter a", "exit a: completed", "popped", "exited a"];
+    let gate = opened_late();
+    let alone = async {
+        async_with::async_with! { AsyncExitStack::suppressing() as stack => { pops(stack, &log, &gate).await } }
+        Ok::<(), Boom>(())
+    };
+    assert_eq!(alone.await, Ok(()));
+    assert_eq!(log.take(), events);
+    let stack = AsyncExitStack::<Boom, Verdict>::suppressing();
+    let gate = opened_late();
+    let as_manager = async {
+        async_with::async_with! { stack.into_manager() as stack => { pops(stack, &log, &gate).await } }
+        Ok::<(), Boom>(())
+    };
+    assert_eq!(as_manager.await, Ok(()));
+    assert_eq!(log.take(), events);
+}
+
+/// STK-3, ERR-2: an exit of a stack fails after an entry further in has moved on. A stack that is a manager panicked, with
+/// no error of its own to raise.
+#[tokio::test(start_paused = true)]
+async fn an_exit_fails_after_an_entry_that_moved_on() {
+    async fn fill(stack: &mut AsyncExitStack<Boom, Verdict>, log: &Log) -> Result<(), Boom> {
+        stack.enter(log.fallible("a").exit_fails()).await?;
+        let Ok(_) = stack.enter(move_on_after(SECOND)).await else {
+            panic!("it cannot fail")
+        };
+        pending().await
+    }
+    let log = Log::new();
+    let events = ["enter a", "exit a: completed"];
+    let alone = async {
+        async_with::async_with! { AsyncExitStack::suppressing() as stack => { fill(stack, &log).await? } }
+        Ok::<(), Boom>(())
+    };
+    assert_eq!(alone.await, Err(Boom("a")));
+    assert_eq!(log.take(), events);
+    let stack = AsyncExitStack::<Boom, Verdict>::suppressing();
+    let as_manager = async {
+        async_with::async_with! { stack.into_manager() as stack => { fill(stack, &log).await? } }
+        Ok::<(), Boom>(())
+    };
+    assert_eq!(as_manager.await, Err(Boom("a")));
     assert_eq!(log.take(), events);
 }
 
