@@ -773,7 +773,9 @@ async fn a_deadline_in_a_stack_covers_the_exits_inside() {
 /// STK-1, CAN-6: a deadline outside of a stack that passes during its exits reaches those that are to come.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_outside_of_a_stack_reaches_its_exits() {
-    async fn nested(log: &Log, gate: &Gate, how: u8) -> anyhow::Result<()> {
+    // `anyhow` may print a backtrace where errors are compared.
+    type AnyError = Box<dyn std::error::Error + Send + Sync>;
+    async fn nested(log: &Log, gate: &Gate, how: u8) -> Result<(), AnyError> {
         async_with! {
             timeout(Duration::from_secs(1)), log.any("a"), log.any("b"),
             log.any("c").exit_waits_for(gate) => {
@@ -782,7 +784,7 @@ async fn a_deadline_outside_of_a_stack_reaches_its_exits() {
         }
         Ok(())
     }
-    async fn stacked(log: &Log, gate: &Gate, how: u8) -> anyhow::Result<()> {
+    async fn stacked(log: &Log, gate: &Gate, how: u8) -> Result<(), AnyError> {
         async_with! { timeout(Duration::from_secs(1)) => {
             async_with! { AsyncExitStack::suppressing() as stack => {
                 stack.enter(log.any("a")).await?;
