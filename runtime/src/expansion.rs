@@ -380,6 +380,7 @@ pub struct Settled<M: Managed, R, V, RT, VT> {
 /// What left the body, while the exit is polled.
 struct Leaving<'a, M: Managed, R, V, RT, VT> {
     settled: &'a mut Settled<M, R, V, RT, VT>,
+    place: Option<Place>,
     cancelled: bool,
 }
 
@@ -401,7 +402,7 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M,
         let suppressed = mem::replace(&mut self.settled.outgoing, Outgoing::Suppressed);
         if let Err(later) = drop_caught(suppressed) {
             report_of(
-                M::type_name(),
+                name_at(self.place),
                 Phase::Body,
                 self.settled.cause,
                 Incident::panic(later),
@@ -479,8 +480,7 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
         exit,
         place,
         member: frame.member.take(),
-        is_parked: false,
-        settled: Some(Settled::<M, R, V, RT, VT> {
+        stage: Stage::Exiting(Settled::<M, R, V, RT, VT> {
             cause,
             outgoing,
             classify: PhantomData,
@@ -502,6 +502,23 @@ pub enum Concluded<R, V, E, S> {
     Skipped(S),
 }
 
+/// How far the end of a block is.
+enum Stage<S> {
+    Exiting(S),
+    /// Until the block that is interrupted drops its body. It is that of the manager of this name.
+    Parked(&'static str),
+    Ended,
+}
+
+impl<S> Stage<S> {
+    fn take(&mut self) -> Option<S> {
+        match mem::replace(self, Stage::Ended) {
+            Stage::Exiting(settled) => Some(settled),
+            Stage::Parked(_) | Stage::Ended => None,
+        }
+    }
+}
+
 pin_project! {
     /// Runs the exit, and brings together how it ended and how the body did.
     #[must_use = "futures do nothing unless polled"]
@@ -513,8 +530,7 @@ pin_project! {
         exit: X,
         place: Option<Place>,
         member: Option<Member>,
-        is_parked: bool,
-        settled: Option<Settled<M, R, V, RT, VT>>,
+        stage: Stage<Settled<M, R, V, RT, VT>>,
     }
 
     impl<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> PinnedDrop
@@ -525,7 +541,7 @@ pin_project! {
         // Dropped during the exit, what was to be raised after it has nobody to be raised to.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let Some(Settled { cause, mut outgoing, .. }) = this.settled.take() else {
+            let Some(Settled { cause, mut outgoing, .. }) = this.stage.take() else {
                 return;
             };
             let lost = match outgoing {
@@ -535,7 +551,7 @@ pin_project! {
                 _ => outgoing.failure::<RT, VT>(),
             };
             if let Some((phase, incident)) = lost {
-                let manager = this.exit.of().unwrap_or_else(|| name_at::<M>(*this.place));
+                let manager = this.exit.of().unwrap_or_else(|| name_at(*this.place));
                 report_of(manager, phase, cause, incident);
             }
         }
@@ -553,14 +569,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(settled) = this.settled.as_mut() else {
-            if *this.is_parked && !frame::is_interrupted() {
+        let settled = match this.stage {
+            Stage::Exiting(settled) => settled,
+            Stage::Parked(name) if !frame::is_interrupted() => {
                 // It was polled in a block that was interrupted, and goes on after it: it has nothing to go on with.
-                *this.is_parked = false;
-                let name = name_at::<M>(*this.place);
                 report_of(name, Phase::Body, Cause::Cancelled, Incident::Unfinished);
+                *this.stage = Stage::Ended;
+                return Poll::Pending;
             }
-            return Poll::Pending;
+            _ => return Poll::Pending,
         };
         let mut cancelled = false;
         if let Some(member) = &*this.member {
@@ -568,23 +585,29 @@ where
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(frame::exiting(*this.place, cancelled, || {
-            this.exit.poll_exit(cx, &mut Leaving { settled, cancelled })
+            let mut left = Leaving {
+                settled,
+                place: *this.place,
+                cancelled,
+            };
+            this.exit.poll_exit(cx, &mut left)
         }));
-        let Some(settled) = this.settled.take() else {
+        let Some(settled) = this.stage.take() else {
             return Poll::Pending;
         };
         let member = this.member.take();
         let cancelled = member.as_ref().is_some_and(Member::is_cancelled);
-        let name = || name_at::<M>(*this.place);
+        let name = || name_at(*this.place);
         let concluded = conclude(settled, exited, cancelled, name);
+        if concluded.is_none() {
+            *this.stage = Stage::Parked(name());
+        }
         drop(owed);
         drop(member);
-        if let Some(concluded) = concluded {
-            return Poll::Ready(concluded);
+        match concluded {
+            Some(concluded) => Poll::Ready(concluded),
+            None => Poll::Pending,
         }
-        // Parked, until the block that is interrupted drops its body.
-        *this.is_parked = true;
-        Poll::Pending
     }
 }
 

@@ -107,8 +107,6 @@ pub trait Managed: Sized {
     type Error: Debug + 'static;
     type Exit: ExitVerdict;
 
-    /// The type of the user's manager.
-    fn type_name() -> &'static str;
     /// What stands for the manager in reports.
     fn name(&self) -> &'static str;
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>>;
@@ -143,12 +141,12 @@ pub trait Managed: Sized {
 }
 
 /// The name of a manager, which is kept with what it owes, so that blocks need no room for it.
-pub(crate) fn name_of<M: Managed>(owed: Option<&Owed>) -> &'static str {
-    name_at::<M>(owed.and_then(Owed::place))
+pub(crate) fn name_of(owed: Option<&Owed>) -> &'static str {
+    name_at(owed.and_then(Owed::place))
 }
 
-pub(crate) fn name_at<M: Managed>(place: Option<Place>) -> &'static str {
-    place.and_then(Place::manager).unwrap_or_else(M::type_name)
+pub(crate) fn name_at(place: Option<Place>) -> &'static str {
+    place.and_then(Place::manager).unwrap_or_default()
 }
 
 /// Reports something that befell a manager.
@@ -170,10 +168,6 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
     type Error = M::Error;
     type Exit = M::Exit;
 
-    fn type_name() -> &'static str {
-        std::any::type_name::<M>()
-    }
-
     fn name(&self) -> &'static str {
         self.0.name()
     }
@@ -190,7 +184,7 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         owed: Option<Owed>,
     ) -> impl Exiting<Self::Exit, Self::Error> {
         let place = owed.as_ref().and_then(Owed::place);
-        let name = move || name_at::<Self>(place);
+        let name = move || name_at(place);
         let exit = Box::pin(exit(self.0, resource, cause, children, name));
         SurvivingExit {
             exit: Some(exit),
@@ -206,7 +200,7 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
     ) {
-        let (name, cause) = (name_of::<Self>(owed.as_ref()), Cause::Dropped);
+        let (name, cause) = (name_of(owed.as_ref()), Cause::Dropped);
         let exit = exit(self.0, resource, cause, children, move || name);
         detach_exit(name, cause, owed, finish(name, cause, exit));
     }
@@ -310,7 +304,7 @@ fn exited<M: Managed>(
     result: Result<Result<M::Exit, M::Error>, Payload>,
     dropped: Result<(), Payload>,
 ) -> Exited<M::Exit, M::Error> {
-    let lost = |incident| report_of(name_of::<M>(owed), Phase::Exit, cause, incident);
+    let lost = |incident| report_of(name_of(owed), Phase::Exit, cause, incident);
     match (result, dropped) {
         (Ok(Ok(verdict)), Ok(())) => Exited::Returned(verdict),
         (Ok(Err(error)), Ok(())) => Exited::Failed(error),
@@ -334,7 +328,7 @@ where
     fn drop(&mut self) {
         if let Some(exit) = self.exit.take() {
             let (owed, cause) = (self.owed.take(), self.cause);
-            let name = name_of::<M>(owed.as_ref());
+            let name = name_of(owed.as_ref());
             detach_exit(name, cause, owed, finish(name, cause, exit));
         }
     }
@@ -348,10 +342,6 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
     type Lent = M::Resource;
     type Error = M::Error;
     type Exit = M::Exit;
-
-    fn type_name() -> &'static str {
-        std::any::type_name::<M>()
-    }
 
     fn name(&self) -> &'static str {
         self.0.name()
@@ -402,7 +392,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         let abandoned = catch_unwind(AssertUnwindSafe(abandon));
         drop(passed_on);
         if let Err(payload) = abandoned {
-            let name = name_of::<Self>(owed.as_ref());
+            let name = name_of(owed.as_ref());
             let incident = Incident::panic(payload);
             report_of(name, Phase::Abandon, Cause::Dropped, incident);
         }
@@ -442,10 +432,6 @@ impl<K: Lends> Managed for Lending<K> {
     type Error = K::Error;
     type Exit = K::Exit;
 
-    fn type_name() -> &'static str {
-        K::type_name()
-    }
-
     fn name(&self) -> &'static str {
         self.0.name()
     }
@@ -473,9 +459,8 @@ impl<K: Lends> Managed for Lending<K> {
         self.0.abandon(resource, children, owed);
     }
 
-    fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>) {
-        self.0.inspect(resource, raised);
-    }
+    // A generator is told of the error by its yield.
+    fn inspect(&mut self, _: &mut Self::Resource, _: Raised<'_>) {}
 
     fn interrupt(&self, resource: &Self::Resource) -> impl Future<Output = Self::Error> + use<K> {
         self.0.interrupt(resource)
@@ -543,7 +528,7 @@ pin_project! {
             if !matches!(*this.exit, Started::Running { .. }) {
                 return;
             }
-            let (name, cause) = (name_of::<M>(this.owed.as_ref()), *this.cause);
+            let (name, cause) = (name_of(this.owed.as_ref()), *this.cause);
             let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(Started::Done)));
             if let Err(payload) = dropped {
                 report_of(name, Phase::Exit, cause, Incident::panic(payload));
@@ -571,7 +556,7 @@ impl<M: ScopedAsyncContextManager> InFrameExit<InFrame<M>, ()> {
         owed: Option<Owed>,
     ) -> InFrameExit<InFrame<M>, impl Future<Output = Result<M::Exit, M::Error>>> {
         let place = owed.as_ref().and_then(Owed::place);
-        let name = move || name_at::<InFrame<M>>(place);
+        let name = move || name_at(place);
         let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
         let exit = match catch_unwind(AssertUnwindSafe(exit)) {
             Ok(exit) => Started::Running { exit },

@@ -74,7 +74,7 @@ impl<M: Managed> Scope<M> {
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        name_of::<M>(self.frame.owed())
+        name_of(self.frame.owed())
     }
 
     pub(crate) fn manager_and_resource(&mut self) -> Option<(&mut M, &mut M::Resource)> {
@@ -245,7 +245,7 @@ impl<R, E> Stopped<R, E> {
         [guard, body]: [Option<Payload>; 2],
         interrupt: Pin<&mut Interrupt<I>>,
     ) -> Self {
-        let name = || name_of::<M>(parts.frame.owed());
+        let name = || name_of(parts.frame.owed());
         let interrupt = drop_interrupt(interrupt);
         let panics = [
             (Phase::Body, guard),
@@ -342,7 +342,7 @@ pin_project! {
             let interrupt = drop_interrupt(this.interrupt);
             for (phase, payload) in [(Phase::Body, body), (Phase::Interrupt, interrupt)] {
                 if let Some(payload) = payload {
-                    let name = name_of::<M>(this.parts.frame.owed());
+                    let name = name_of(this.parts.frame.owed());
                     report_of(name, phase, Cause::Dropped, Incident::panic(payload));
                 }
             }

@@ -1722,12 +1722,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     type Error = StackError<E>;
     type Exit = V;
 
-    fn type_name() -> &'static str {
-        type_name::<AsyncExitStack<E, V>>()
-    }
-
     fn name(&self) -> &'static str {
-        Self::type_name()
+        type_name::<AsyncExitStack<E, V>>()
     }
 
     async fn enter(&mut self) -> Result<AsyncExitStack<E, V>, StackError<E>> {
@@ -1770,7 +1766,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     fn poll_interrupts(&self, cx: &mut Context<'_>) {
         let mut interrupts = lock(&self.0.interrupts);
         if let Some(&(Source::Entry(at), _)) = interrupts.fired.last() {
-            let name = |_| Self::type_name();
+            let name = |_| self.name();
             if let Some((of, error)) = interrupts.poll_further_out(at, name, Cause::Cancelled, cx) {
                 interrupts.fired.push((Source::Entry(of), error));
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_with::report::{self, Incident, Phase};
 use async_with::{
-    AsyncContextManager, AsyncContextManagerExt as _, Cancelled, Cause, Elapsed,
+    AsyncContextManager, AsyncContextManagerExt as _, AsyncExitStack, Cancelled, Cause, Elapsed,
     ScopedAsyncContextManager, Verdict, async_with, cancellable, drain, exit_within, move_on_after,
     move_on_at, move_on_when_cancelled, pending_exits, timeout, timeout_at,
 };
@@ -1281,24 +1281,43 @@ async fn a_future_that_was_moved_out_of_an_interrupted_block_goes_on() {
 }
 
 /// CAN-6, ERR-5: a future that was told in a block that is interrupted has nothing to go on with after that. Polled again,
-/// it is never ready, which is reported once.
+/// it is never ready, which is reported once, in the name of its manager.
 #[tokio::test(start_paused = true)]
 async fn a_future_that_was_interrupted_and_is_polled_again_is_reported() {
+    async fn interrupted(log: &Log, work: impl Future<Output = u32>, manager: &str) {
+        let mut work = pin!(work);
+        async_with! { move_on_after(ms(10)) => { assert_eq!(work.as_mut().await, 7) } }
+        assert_eq!(log.take(), ["enter work", "exit work: cancelled"]);
+        let again = async {
+            for _ in 0..3 {
+                assert!(futures::poll!(work.as_mut()).is_pending());
+            }
+        };
+        let ((), reported) = report::collect(again).await;
+        let [entry] = &*reported else {
+            panic!("{reported:?}")
+        };
+        assert_eq!(
+            (entry.phase, entry.cause, &entry.incident),
+            (Phase::Body, Cause::Cancelled, &Incident::Unfinished)
+        );
+        assert!(entry.manager.contains(manager), "{entry:?}");
+    }
     let log = Log::new();
     let work = async {
         async_with! { log.manager("work") => { sleep(ms(50)).await; 7 } }
     };
-    let mut work = pin!(work);
-    async_with! { move_on_after(ms(10)) => { assert_eq!(work.as_mut().await, 7) } }
-    assert_eq!(log.take(), ["enter work", "exit work: cancelled"]);
-    let again = async {
-        for _ in 0..3 {
-            assert!(futures::poll!(work.as_mut()).is_pending());
-        }
+    interrupted(&log, work, "Logged").await;
+    let work = async {
+        async_with! { log.scoped("work") => { sleep(ms(50)).await; 7 } }
     };
-    let ((), reported) = report::collect(again).await;
-    assert!(
-        matches!(&*reported, [entry] if matches!(entry.incident, Incident::Unfinished)),
-        "{reported:?}"
-    );
+    interrupted(&log, work, "Scoped").await;
+    let work = async {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter_infallible(log.manager("work")).await;
+            sleep(ms(50)).await;
+            7
+        }}
+    };
+    interrupted(&log, work, "AsyncExitStack").await;
 }

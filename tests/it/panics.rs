@@ -6,7 +6,10 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use async_with::report::{self, Entry, Phase};
-use async_with::{AsyncContextManager, Cause, Raised, ScopedAsyncContextManager, async_with};
+use async_with::{
+    AsyncContextManager, AsyncExitStack, Cause, Raised, ScopedAsyncContextManager, Verdict,
+    async_with,
+};
 use async_with_tests::{Boom, Log};
 use futures::FutureExt;
 
@@ -409,4 +412,34 @@ async fn what_left_the_body_is_reported_when_the_guard_panics() {
         "{incidents:?}"
     );
     assert_eq!(log.take(), ["exit: panicked"]);
+}
+
+/// PAN-3, SUP-1: an error that an entry of a stack suppresses, and that panics when it is dropped: that is reported, in the
+/// name of the stack, and the block is skipped.
+#[tokio::test]
+async fn a_suppressed_error_that_panics_when_it_is_dropped() {
+    #[derive(Debug)]
+    struct Volatile;
+    impl Drop for Volatile {
+        fn drop(&mut self) {
+            panic!("volatile");
+        }
+    }
+    let log = Log::new();
+    let (result, reported) = caught(async {
+        async_with! { AsyncExitStack::<Volatile, Verdict>::suppressing() as stack => {
+            stack.enter_infallible(log.suppressing("a")).await;
+            Err(Volatile)?;
+        }}
+        Ok::<(), Volatile>(())
+    })
+    .await;
+    assert!(matches!(result, Ok(Ok(()))));
+    let [entry] = &*reported else {
+        panic!("{reported:?}")
+    };
+    assert!(entry.manager.contains("AsyncExitStack"), "{entry:?}");
+    assert_eq!(entry.incident.to_string(), "panicked: volatile");
+    let events = ["enter a", "inspect a: Volatile", "exit a: failed Volatile"];
+    assert_eq!(log.take(), events);
 }
