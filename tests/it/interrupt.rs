@@ -1280,6 +1280,45 @@ async fn a_future_that_was_moved_out_of_an_interrupted_block_goes_on() {
     assert_eq!(within_reason(task).await.expect("it does not panic"), 7);
 }
 
+/// CAN-6, ERR-5: a body that goes on after its interruption, for the sake of a block inside of it, and then fails: the
+/// interruption is raised, and the failure is reported. So is the failure of a value that the block would have had.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_fails_after_its_interruption() {
+    type AnyError = Box<dyn std::error::Error + Send + Sync>;
+    async fn lingers(log: &Log) {
+        let gate = opens_after(ms(90));
+        let inside = async {
+            async_with! { log.manager("inside").exit_waits_for(&gate) => {} }
+        };
+        tokio::select! { () = inside => {}, () = sleep(ms(50)) => {} }
+    }
+    async fn leaves(log: &Log) -> Result<(), AnyError> {
+        async_with! { timeout(ms(10)) => {
+            lingers(log).await;
+            Err(Boom("late"))?;
+        }}
+        Ok(())
+    }
+    async fn ends(log: &Log) -> Result<(), AnyError> {
+        async_with! { timeout(ms(10)) => {
+            lingers(log).await;
+            Err(AnyError::from(Boom("late")))
+        }}
+    }
+    let log = Log::new();
+    for (result, reported) in [
+        report::collect(leaves(&log)).await,
+        report::collect(ends(&log)).await,
+    ] {
+        assert!(result.is_err_and(|error| error.is::<Elapsed>()));
+        let [entry] = &*reported else {
+            panic!("{reported:?}")
+        };
+        assert_eq!((entry.phase, entry.cause), (Phase::Body, Cause::Cancelled));
+        assert!(entry.incident.to_string().contains("late"), "{entry:?}");
+    }
+}
+
 /// CAN-6, ERR-5: a future that was told in a block that is interrupted has nothing to go on with after that. Polled again,
 /// it is never ready, which is reported once, in the name of its manager.
 #[tokio::test(start_paused = true)]

@@ -815,6 +815,97 @@ async fn a_deadline_outside_of_a_stack_reaches_its_exits() {
     }
 }
 
+/// STK-1, CAN-6: several deadlines pass while an exit of the stack runs, the inner ones first. Each cancels the exits
+/// between it and the one before, the outermost is raised, and those that it overtook are reported.
+#[tokio::test(start_paused = true)]
+async fn deadlines_of_a_stack_pass_one_after_the_other_during_an_exit() {
+    let after = |seconds| timeout(Duration::from_secs(seconds));
+    async fn nested(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        let after = |seconds| timeout(Duration::from_secs(seconds));
+        async_with! {
+            log.manager("a"), after(4), log.manager("b"), after(3), log.manager("c"), after(2),
+            log.manager("d").exit_waits_for(gate) => {}
+        }
+        Ok(())
+    }
+    let (one, other) = (Log::new(), Log::new());
+    let gate = Gate::new();
+    opened_late(&gate);
+    let (result, reported) = report::collect(nested(&one, &gate)).await;
+    assert!(result.is_err());
+    let gate = Gate::new();
+    opened_late(&gate);
+    let stacked = async {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter_infallible(other.manager("a")).await;
+            stack.enter(after(4)).await?;
+            stack.enter_infallible(other.manager("b")).await;
+            stack.enter(after(3)).await?;
+            stack.enter_infallible(other.manager("c")).await;
+            stack.enter(after(2)).await?;
+            stack.enter_infallible(other.manager("d").exit_waits_for(&gate)).await;
+        }}
+        Ok::<(), Elapsed>(())
+    };
+    let (result, stack_reported) = report::collect(stacked).await;
+    assert!(result.is_err());
+    let events = one.take();
+    let told = [
+        "exit c: cancelled",
+        "exit b: cancelled",
+        "exit a: failed Elapsed",
+    ];
+    for told in told {
+        assert!(events.iter().any(|event| event == told), "{events:?}");
+    }
+    assert_eq!(other.take(), events);
+    let incidents = |entries: Vec<Entry>| -> Vec<_> {
+        let incident = |entry: Entry| (entry.phase, entry.cause, entry.incident);
+        entries.into_iter().map(incident).collect()
+    };
+    let reported = incidents(reported);
+    assert_eq!(reported.len(), 2, "{reported:?}");
+    assert_eq!(incidents(stack_reported), reported);
+}
+
+/// STK-1, CAN-6: what an entry interrupts is its body and the exits inside of it, not its own exit.
+#[tokio::test(start_paused = true)]
+async fn an_entry_does_not_interrupt_its_own_exit() {
+    struct Alarm;
+    impl AsyncContextManager for Alarm {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+            assert_eq!(cause, Cause::Completed);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok(())
+        }
+
+        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+            async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Boom("alarm")
+            }
+        }
+    }
+    let log = Log::new();
+    let stacked = async {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(log.fallible("a")).await?;
+            stack.enter(Alarm).await?;
+        }}
+        Ok::<(), Boom>(())
+    };
+    assert_eq!(stacked.await, Ok(()));
+    assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+}
+
 /// STK-1: a stack is a manager like any other, also in an adaptor and in another stack.
 #[tokio::test]
 async fn a_stack_works_in_an_adaptor() {
