@@ -376,6 +376,35 @@ async fn an_exit_fails_after_an_entry_that_moved_on() {
     assert_eq!(log.take(), events);
 }
 
+/// STK-4, CAN-6: the interrupt of an entry that has left the stack is over. It may be entered again, in another block.
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_interrupted_is_entered_again() {
+    let (log, gate) = (Log::new(), opened_late());
+    let mut kept = None;
+    let first = async {
+        async_with::async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(timeout(SECOND)).await?;
+            let inside = async {
+                async_with::async_with! { log.manager("a").exit_waits_for(&gate) => {} }
+            };
+            tokio::select! {
+                () = inside => {}
+                () = sleep(2 * SECOND) => {}
+            }
+            kept = Some(stack.pop_all());
+            pending::<()>().await;
+        }}
+        Ok::<(), Elapsed>(())
+    };
+    assert!(first.await.is_err());
+    let again = async {
+        async_with::async_with! { kept.expect("it was moved out") => { sleep(2 * SECOND).await } }
+        Ok::<(), Elapsed>(())
+    };
+    let (result, reported) = collect(again).await;
+    assert_eq!((result, reported), (Ok(()), vec![]));
+}
+
 /// EXI-1, PAN-3: a stack in a stack, one of whose managers panics when it is shown the error. All are exited, told of the
 /// panic, and it goes on. None was exited.
 #[tokio::test]

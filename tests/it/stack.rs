@@ -642,7 +642,7 @@ async fn a_hundred_thousand_entries_exit() {
 /// STK-5: what an exit pushes while the stack unwinds is run; a closed stack runs it at once, and says so.
 #[tokio::test]
 async fn exits_can_be_registered_while_the_stack_unwinds() {
-    async fn run(log: &Log) -> Result<async_with::Registrar<Boom>, Boom> {
+    async fn run(log: &Log, gate: &Gate) -> Result<async_with::Registrar<Boom>, Boom> {
         async_with! { AsyncExitStack::new() as stack => {
             let registrar = stack.registrar();
             let write = |event: &'static str| {
@@ -655,12 +655,18 @@ async fn exits_can_be_registered_while_the_stack_unwinds() {
             registrar.callback(write("third")).await.expect("it is open");
             stack.callback(write("fourth"));
             assert_eq!(stack.len(), 4);
+            gate.opened().await;
             Ok(registrar)
         }}
     }
-    let log = Log::new();
-    let registrar = run(&log).await.expect("nothing fails");
+    let (log, gate) = (Log::new(), Gate::new());
     let expected = ["fourth", "third", "pushed by second", "first"];
+    // Also when the block is dropped.
+    assert!(run(&log, &gate).now_or_never().is_none());
+    drain().await;
+    assert_eq!(log.take(), expected);
+    gate.open();
+    let registrar = run(&log, &gate).await.expect("nothing fails");
     assert_eq!(log.take(), expected);
     let late = log.clone();
     let registered = registrar.callback(async move || late.write("late")).await;
@@ -718,6 +724,16 @@ async fn a_deadline_in_a_stack_interrupts() {
         "exit a: failed Elapsed",
     ];
     assert_eq!(log.take(), expected);
+    let as_manager = async {
+        async_with! { AsyncExitStack::suppressing().into_manager() as stack => {
+            stack.enter(timeout(Duration::from_secs(1))).await?;
+            stack.enter_infallible(log.suppressing("a")).await;
+            std::future::pending::<()>().await;
+        }}
+        Ok::<(), Elapsed>(())
+    };
+    assert!(as_manager.await.is_err());
+    assert_eq!(log.take(), ["enter a", "exit a: cancelled"]);
 
     async_with! { AsyncExitStack::suppressing() as stack => {
         stack.enter(log.manager("a")).await.unwrap();
