@@ -244,6 +244,14 @@ async fn a_token_interrupts_the_body() {
         pending::<()>().await;
     }}
     assert_eq!(log.take(), ["enter a", "exit a: cancelled"]);
+    let raised = async {
+        async_with! { cancellable(CancellationToken::new()) as token => {
+            token.cancel();
+            pending::<()>().await;
+        }}
+        Ok::<(), Cancelled>(())
+    };
+    assert!(within_reason(raised).await.is_err());
 }
 
 /// CAN-6: the blocks inside exit in place, innermost first, borrowed managers included, all told "cancelled", before

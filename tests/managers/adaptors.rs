@@ -1,6 +1,8 @@
 //! What an adaptor changes, and that it changes nothing else.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
 use std::future::{Future, pending};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -417,6 +419,18 @@ async fn enter_within_gives_an_enter_up() {
             unreachable!("it is not entered")
         }
     }
+    #[derive(Debug)]
+    struct Caused(Boom);
+    impl fmt::Display for Caused {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("caused")
+        }
+    }
+    impl Error for Caused {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
     async fn scoped(log: &Log) -> Result<(), OrElapsed<Infallible>> {
         async_with! { log.scoped("b").enter_pending(usize::MAX).enter_within(LONG) => {
             log.write("body");
@@ -439,6 +453,11 @@ async fn enter_within_gives_an_enter_up() {
     tokio::time::advance(LONG).await;
     assert!(matches!(scoped.await, Err(OrElapsed::Elapsed(_))));
     assert_eq!(log.take(), Vec::<String>::new());
+    // It stands for the manager's error, also where that has a source.
+    let source = OrElapsed::Other(Caused(Boom("cause")))
+        .source()
+        .map(ToString::to_string);
+    assert_eq!(source, Some(Boom("cause").to_string()));
 }
 
 /// What the manager itself fails with comes through, as an `io::Error` where it is one.

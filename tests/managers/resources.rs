@@ -182,7 +182,10 @@ async fn owned(connection: Connection, body: Body) -> Result<(), Boom> {
     async_with! { transaction(connection) as tx => {
         tx.log.write("body");
         assert!(!tx.is_rollback_only());
-        body.run(|| tx.set_rollback_only())
+        body.run(|| {
+            tx.set_rollback_only();
+            assert!(tx.is_rollback_only());
+        })
     }}
 }
 
@@ -190,7 +193,10 @@ async fn borrowed(connection: &mut Connection, body: Body) -> Result<(), Boom> {
     async_with! { transaction(connection) as tx => {
         tx.log.write("body");
         assert!(!tx.is_rollback_only());
-        body.run(|| tx.set_rollback_only())
+        body.run(|| {
+            tx.set_rollback_only();
+            assert!(tx.is_rollback_only());
+        })
     }}
 }
 
