@@ -1,6 +1,9 @@
 //! The words of the [reference](crate::oracle): how control goes on, and what is open.
 
-use crate::program::{Act, Id, Manager, Way};
+use crate::program::{Act, Id, Manager, Verdict, Way};
+
+/// Stands before what is reported.
+pub(crate) const REPORT: &str = "report: ";
 
 /// How control goes on: `Ok` where it falls through.
 pub(crate) type Goes = Result<(), Flow>;
@@ -43,6 +46,26 @@ pub(crate) fn cause(goes: Goes) -> Cause {
         Err(Flow::Dropped(_)) => DROPPED,
         Err(Flow::Told(cause)) => cause,
         Ok(()) | Err(Flow::Skipped | Flow::Jump(..)) => COMPLETED,
+    }
+}
+
+/// How a program ends.
+pub(crate) fn outcome(goes: Goes) -> String {
+    match goes {
+        Ok(()) => "Ok(0)".to_owned(),
+        Err(Flow::Jump(_, value)) => format!("Ok({value})"),
+        Err(Flow::Failed(step, id)) => format!("Err({step} {id})"),
+        Err(Flow::Panicked(step, id)) => format!("panic {step} {id}"),
+        Err(_) => "dropped".to_owned(),
+    }
+}
+
+/// Whether an exit that was told this suppresses it (rule SUP-1).
+pub(crate) fn suppresses(verdict: Option<Verdict>, told: Cause) -> bool {
+    match verdict {
+        None | Some(Verdict::Propagate) => false,
+        Some(Verdict::Suppress) => matches!(told, FAILED | CANCELLED),
+        Some(Verdict::SuppressPanic) => told != COMPLETED,
     }
 }
 

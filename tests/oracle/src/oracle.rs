@@ -7,14 +7,12 @@ use std::collections::HashMap;
 use std::mem;
 
 use crate::flow::{
-    CANCELLED, COMPLETED, Cause, DROPPED, Detached, FAILED, Flow, Goes, Level, act, cause, levels,
+    CANCELLED, COMPLETED, Cause, DROPPED, Detached, Flow, Goes, Level, REPORT, act, cause, levels,
+    outcome, suppresses,
 };
 use crate::program::{
     Dialect, End, Id, Kind, Manager, Program, Stmt, Tail, Verdict, Way, With, label,
 };
-
-/// Stands before what is reported.
-const REPORT: &str = "report: ";
 
 /// Predicts the lines that a program writes. There is no saying which, when detached exits that are pending run beside
 /// each other.
@@ -29,13 +27,7 @@ pub fn predict(program: &Program, dialect: Dialect) -> Option<Vec<String>> {
         End::Run => None,
         End::Drop(polls) => Some(polls),
     };
-    let outcome = match oracle.limited(limit, &[], &program.body) {
-        Ok(()) => "Ok(0)".to_owned(),
-        Err(Flow::Jump(_, value)) => format!("Ok({value})"),
-        Err(Flow::Failed(step, id)) => format!("Err({step} {id})"),
-        Err(Flow::Panicked(step, id)) => format!("panic {step} {id}"),
-        Err(_) => "dropped".to_owned(),
-    };
+    let outcome = outcome(oracle.limited(limit, &[], &program.body));
     oracle.run_detached();
     let is_report = |line: &String| line.starts_with(REPORT);
     let (mut reports, mut lines): (Vec<_>, Vec<_>) = oracle.lines.into_iter().partition(is_report);
@@ -92,8 +84,8 @@ impl<'p> Oracle<'p> {
             Err(Flow::Interrupted(id)) => ("interrupt", "failed", "interrupt", id),
             _ => return,
         };
-        let line = format!("{REPORT}{phase} ({told}) {how}: {step} {id}");
-        self.lines.push(line);
+        self.lines
+            .push(format!("{REPORT}{phase} ({told}) {how}: {step} {id}"));
     }
 
     /// The end of a poll: what is pending goes on in the next one, or it does not.
@@ -197,10 +189,8 @@ impl<'p> Oracle<'p> {
             Stmt::With(with) => self.with(with)?,
             Stmt::Moved { stack, body } => {
                 self.write("pop_all", *stack);
-                let entered = self
-                    .open
-                    .iter_mut()
-                    .filter(|level| level.stack == Some(*stack));
+                let levels = self.open.iter_mut();
+                let entered = levels.filter(|level| level.stack == Some(*stack));
                 let moved: Vec<_> = entered.filter_map(|level| level.manager.take()).collect();
                 let left = self.stmts(body);
                 self.close(&moved, left)?;
@@ -285,13 +275,12 @@ impl<'p> Oracle<'p> {
         self.open.push(*level);
         let mut flow = told.unwrap_or_else(|| self.blocks(rest, body));
         let level = self.open.pop().unwrap_or_default();
-        let (manager, overtaken) = (level.manager, level.overtaken);
         let depth = self.open.len();
         let interrupted = self.interrupted.take_if(|(index, _)| *index == depth);
-        if let Some(id) = interrupted.map(|(_, id)| id).or(overtaken) {
+        if let Some(id) = interrupted.map(|(_, id)| id).or(level.overtaken) {
             flow = self.interrupt(flow, id);
         }
-        self.leave(manager, flow, Some(depth))
+        self.leave(level.manager, flow, Some(depth))
     }
 
     /// A panic goes on in place of the interruption, and nothing else (rule CAN-6). In Python, everything does.
@@ -331,8 +320,8 @@ impl<'p> Oracle<'p> {
         // It goes on beside whatever else was dropped.
         self.is_ambiguous |= left.is_err() && !moved.is_empty() && !self.detached.is_empty();
         self.closes = true;
-        let moved = moved.iter().rev();
-        let goes = moved.fold(goes, |flow, manager| self.leave(Some(manager), flow, None));
+        let leave = |flow, manager: &&'p Manager| self.leave(Some(manager), flow, None);
+        let goes = moved.iter().rev().fold(goes, leave);
         self.closes = false;
         match goes {
             _ if left.is_err() => left,
@@ -421,8 +410,8 @@ impl<'p> Oracle<'p> {
             return Err(Flow::Dropped(inside));
         }
         if let Err(Flow::Dropped(_)) = ended {
-            let line = format!("{REPORT}exit ({told}) was not finished");
-            self.lines.push(line);
+            self.lines
+                .push(format!("{REPORT}exit ({told}) was not finished"));
         }
         ended
     }
@@ -476,13 +465,8 @@ impl<'p> Oracle<'p> {
         let cancelled =
             outer && (!is_python || matches!(flow, Err(Flow::Cancelled | Flow::Parked)));
         let told = cause(flow);
-        let suppressed = match by {
-            None | Some(Verdict::Propagate) => false,
-            Some(Verdict::Suppress) => matches!(told, FAILED | CANCELLED),
-            Some(Verdict::SuppressPanic) => told != COMPLETED,
-        };
         match exit {
-            Ok(()) if suppressed => flow = Err(Flow::Skipped),
+            Ok(()) if suppresses(by, told) => flow = Err(Flow::Skipped),
             Ok(()) => {}
             Err(_) if is_python => return exit,
             Err(Flow::Failed(..)) if told == COMPLETED && !cancelled => flow = exit,
