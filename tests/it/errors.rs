@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 
 use async_with::report::{self, Incident, Phase};
-use async_with::{AsyncContextManager, Cause, Raised, async_with};
+use async_with::{AsyncContextManager, Cause, ErrorType, Raised, async_with};
 use async_with_tests::{Boom, Log};
 
 /// An error with a source, converted from a [`Boom`].
@@ -279,4 +279,16 @@ async fn inspect_sees_and_changes_the_error() {
     };
     assert_eq!(unannotated.await.unwrap_err().id, 2);
     assert_eq!(log.take(), [&inspected(1), exit]);
+}
+
+/// EXI-4: causes are the same when their errors are of the same type, and show it.
+#[test]
+fn a_cause_is_compared_and_shown_by_the_type_of_its_error() {
+    let boom = Cause::Failed(ErrorType::of::<Boom>());
+    assert_eq!(boom, Cause::Failed(ErrorType::of::<Boom>()));
+    assert_ne!(boom, Cause::Failed(ErrorType::of::<Wrapped>()));
+    assert_eq!(
+        format!("{boom:?}"),
+        "Failed(ErrorType(\"async_with_tests::Boom\"))"
+    );
 }
