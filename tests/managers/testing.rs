@@ -16,7 +16,7 @@ use async_with::testing::{
 };
 use async_with::{
     AsyncContextManager, Cause, PendingExit, Raised, ScopedAsyncContextManager, Verdict,
-    async_with, detach, pending_exits, report,
+    async_with, detach, drain_timeout, pending_exits, report,
 };
 use async_with_tests::{Boom, Log};
 
@@ -912,6 +912,25 @@ async fn exploring_works_inside_of_a_runtime() {
         assert!(pending_exits().is_empty());
     });
     assert_eq!(polls.await, 6);
+}
+
+/// What is detached after an exploration goes to the runtime again.
+#[tokio::test(start_paused = true)]
+async fn exits_go_to_the_runtime_after_an_exploration() {
+    let log = EventLog::new();
+    let explored = || async {
+        async_with! { log.manager("explored") => { pend(1).await } }
+    };
+    explore_cancellations(explored, |_| {}).await;
+    let _ = log.take();
+    {
+        let mut block = Box::pin(async {
+            async_with! { log.manager("a") => { pending::<()>().await } }
+        });
+        assert!(futures::poll!(&mut block).is_pending());
+    }
+    assert_eq!(drain_timeout(Duration::from_secs(1)).await, Ok(()));
+    assert_eq!(log.take(), ["enter a", "exit a: dropped"]);
 }
 
 /// What is cancelled inside of the future that is explored is cleaned up there too, before its own exits.
