@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use async_with::report::{self, Entry};
+use async_with::report::{self, Entry, Phase};
 use async_with::{
     AsyncContextManager, AsyncExitStack, Cause, Closed, Elapsed, Verdict, async_with, drain,
     exit_within, move_on_after, timeout,
@@ -596,6 +596,35 @@ async fn a_second_close_waits_for_the_first() {
     assert_eq!(log.take(), ["exited b", "exit a: dropped"]);
 }
 
+/// STK-4: the block of a stack whose `close` was dropped half-way waits for it as well, before its own exits.
+#[tokio::test]
+async fn a_block_waits_for_a_close_that_was_dropped() {
+    async fn run(stack: AsyncExitStack<Boom>, log: &Log) -> Result<(), Boom> {
+        async_with! { stack as stack => { stack.enter_infallible(log.manager("b")).await; } }
+        Ok(())
+    }
+    let (log, gate) = (Log::new(), Gate::new());
+    let mut stack = AsyncExitStack::new();
+    stack
+        .enter_infallible(log.manager("a").exit_waits_for(&gate))
+        .await;
+    assert!(stack.close().now_or_never().is_none());
+    let mut block = pin!(run(stack, &log));
+    assert!(futures::poll!(&mut block).is_pending());
+    gate.open();
+    assert_eq!(block.await, Ok(()));
+    assert_eq!(
+        log.take(),
+        [
+            "enter a",
+            "exit a: completed",
+            "enter b",
+            "exited a",
+            "exit b: completed"
+        ]
+    );
+}
+
 /// CAN-1, STK-4: a stack that is dropped outside of a block lets its exits go on, in order.
 #[tokio::test]
 async fn a_dropped_stack_exits_on_its_own() {
@@ -920,6 +949,45 @@ async fn an_entry_does_not_interrupt_its_own_exit() {
     };
     assert_eq!(stacked.await, Ok(()));
     assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+
+/// STK-1, CAN-6, ERR-5: a deadline outside of a stack that passes after an entry has interrupted the body, while a block
+/// inside still exits, is raised in place of the entry's error, which is reported.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_outside_of_a_stack_overtakes_that_of_an_entry() {
+    const SECOND: Duration = Duration::from_secs(1);
+    async fn nested(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with! {
+            timeout(2 * SECOND), log.manager("a"), timeout(SECOND), log.manager("b"),
+            log.manager("c").exit_waits_for(gate) => { std::future::pending::<()>().await }
+        }
+        Ok(())
+    }
+    async fn stacked(log: &Log, gate: &Gate) -> Result<(), Elapsed> {
+        async_with! { timeout(2 * SECOND), AsyncExitStack::new() as stack => {
+            stack.enter_infallible(log.manager("a")).await;
+            stack.enter(timeout(SECOND)).await?;
+            stack.enter_infallible(log.manager("b")).await;
+            async_with! { log.manager("c").exit_waits_for(gate) => {
+                std::future::pending::<()>().await;
+            }}
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    let gate = Gate::new();
+    opened_late(&gate);
+    let (result, reported) = report::collect(nested(&log, &gate)).await;
+    assert!(result.is_err());
+    let events = log.take();
+    let overtaken: Vec<_> = reported.iter().map(|entry| entry.phase).collect();
+    assert_eq!(overtaken, [Phase::Interrupt]);
+    let gate = Gate::new();
+    opened_late(&gate);
+    let (result, stack_reported) = report::collect(stacked(&log, &gate)).await;
+    assert!(result.is_err());
+    assert_eq!(log.take(), events);
+    assert_eq!(stack_reported, reported);
+
 }
 
 /// STK-1: a stack is a manager like any other, also in an adaptor and in another stack.
