@@ -1,6 +1,7 @@
 //! CAN-4: which block a clean-up belongs to, when tasks, runtimes and threads are mixed.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
@@ -8,7 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use async_with::{async_with, drain, move_on_when_cancelled, pending_exits};
+use async_with::{
+    Cause, ScopedAsyncContextManager, async_with, drain, move_on_when_cancelled, pending_exits,
+};
 use async_with_tests::{Gate, Log, pend};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -73,6 +76,50 @@ async fn a_local_task_is_not_charged_to_the_body_that_polls_it() {
             .collect::<Vec<_>>(),
         ["exit outer: completed", "opened", "exited other"]
     );
+}
+
+/// Its exit polls the other tasks of a `LocalSet`.
+struct Polls<'a> {
+    local: &'a LocalSet,
+    log: &'a Log,
+    until: &'static str,
+}
+
+impl ScopedAsyncContextManager for Polls<'_> {
+    type Resource = ();
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), _: Cause) -> Result<(), Infallible> {
+        self.local.run_until(until(self.log, self.until)).await;
+        self.log.write("exited");
+        Ok(())
+    }
+}
+
+/// CAN-5: `drain` in a task that is polled inside an exit waits for the block which exits: that does not enclose it.
+#[tokio::test]
+async fn a_local_task_is_not_enclosed_by_the_exit_that_polls_it() {
+    let log = Log::new();
+    let local = LocalSet::new();
+    let inside = log.clone();
+    let task = local.spawn_local(async move {
+        let drains = async {
+            drain().await;
+            inside.write("drained");
+        };
+        let looks = async { inside.write("looked") };
+        futures::join!(drains, looks);
+    });
+    async_with! { Polls { local: &local, log: &log, until: "looked" } => {} }
+    within_reason(local.run_until(task))
+        .await
+        .expect("it does not panic");
+    assert_eq!(log.take(), ["looked", "exited", "drained"]);
 }
 
 /// CAN-4: what the future of `run_until` drops itself belongs to the body.
@@ -328,9 +375,16 @@ fn a_block_that_was_moved_out_knows_its_runtime() {
     }
 }
 
-/// CAN-5: `drain` in a block that was moved does not wait for the block that it was moved into.
-#[tokio::test]
+/// CAN-5: `drain` in a block that was moved does not wait for the block that it was moved into, in a task or outside.
+#[tokio::test(start_paused = true)]
 async fn drain_in_a_block_that_was_moved_does_not_wait_for_its_new_place() {
+    move_and_drain().await;
+    tokio::spawn(move_and_drain())
+        .await
+        .expect("it does not panic");
+}
+
+async fn move_and_drain() {
     let (log, gate) = (Log::new(), Gate::new());
     let mut moved = Box::pin(async {
         async_with! { log.manager("moved") => {
@@ -361,29 +415,35 @@ async fn drain_in_a_block_that_was_moved_does_not_wait_for_its_new_place() {
     );
 }
 
-/// CAN-6: a block that was moved into an interrupting one is interrupted with it.
+/// CAN-6: a block that was moved into an interrupting one is interrupted with it, wherever it was before.
 #[tokio::test]
 async fn a_block_that_was_moved_in_is_interrupted() {
+    for from_an_interrupting_one in [false, true] {
+        move_in(from_an_interrupting_one).await;
+    }
+}
+
+async fn move_in(from_an_interrupting_one: bool) {
     let log = Log::new();
     let mut moved = Box::pin(async {
         async_with! { log.scoped("moved").exit_pending(1) => { pending::<()>().await } }
     });
-    async_with! { log.manager("one") => {
-        assert!(futures::poll!(&mut moved).is_pending());
-    }}
+    if from_an_interrupting_one {
+        async_with! { move_on_when_cancelled(CancellationToken::new()) => {
+            assert!(futures::poll!(&mut moved).is_pending());
+        }}
+    } else {
+        async_with! { log.manager("one") => {
+            assert!(futures::poll!(&mut moved).is_pending());
+        }}
+    }
+    let _ = log.take();
     async_with! { move_on_when_cancelled(CancellationToken::new()) as token => {
         assert!(futures::poll!(&mut moved).is_pending());
         token.cancel();
         moved.await;
     }}
-    assert_eq!(
-        exits(&log),
-        [
-            "exit one: completed",
-            "exit moved: cancelled",
-            "exited moved"
-        ]
-    );
+    assert_eq!(exits(&log), ["exit moved: cancelled", "exited moved"]);
 }
 
 /// CAN-4: of blocks that run side by side, each waits for what was dropped inside it, and for nothing else.
