@@ -387,6 +387,27 @@ fn drain_is_woken_when_a_block_goes_to_another_runtime() {
     assert!(poll_once(&mut block));
 }
 
+/// CAN-5: so is one that goes from a task of one runtime to a task of another.
+#[test]
+fn a_block_that_goes_to_a_task_of_another_runtime_is_owed_there() {
+    async fn poll_in_a_task(mut block: Block) -> Block {
+        let task = tokio::spawn(async move {
+            assert!(!poll_once(&mut block));
+            block
+        });
+        task.await.expect("it does not panic")
+    }
+    let (log, gate) = (Log::new(), Gate::new());
+    let [one, other] = runtimes();
+    let block = one.block_on(poll_in_a_task(open_block(&log, "a", &gate)));
+    assert_eq!(one.block_on(async { pending_exits().len() }), 1);
+    let block = other.block_on(poll_in_a_task(block));
+    assert_eq!(one.block_on(async { pending_exits() }), []);
+    assert_eq!(other.block_on(async { pending_exits().len() }), 1);
+    gate.open();
+    other.block_on(within_reason(block));
+}
+
 /// CAN-5: a block belongs to the runtime that it was entered on also when a task is polled on another thread than before.
 #[test]
 fn what_moves_between_threads_is_counted() {
