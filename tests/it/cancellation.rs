@@ -554,6 +554,45 @@ async fn an_abandoned_block_passes_on_what_it_would_wait_for() {
     );
 }
 
+/// CAN-4: a block that is dropped later has nothing to do with what was detached inside one that was abandoned.
+#[tokio::test]
+async fn a_block_does_not_wait_for_the_children_of_one_that_was_abandoned() {
+    let (log, gate) = (Log::new(), Gate::new());
+    {
+        let mut abandoned = Box::pin(async {
+            async_with! { log.scoped("abandoned"), log.manager("inner").exit_waits_for(&gate) => {
+                pending::<()>().await;
+            }}
+        });
+        assert!(futures::poll!(&mut abandoned).is_pending());
+    }
+    {
+        let mut other = Box::pin(async {
+            async_with! { log.manager("other") => { pending::<()>().await } }
+        });
+        assert!(futures::poll!(&mut other).is_pending());
+    }
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    log.write("opened");
+    gate.open();
+    drain().await;
+    assert_eq!(
+        log.take(),
+        [
+            "enter abandoned",
+            "enter inner",
+            "abandon abandoned",
+            "enter other",
+            "exit inner: dropped",
+            "exit other: dropped",
+            "opened",
+            "exited inner"
+        ]
+    );
+}
+
 /// CAN-4: what a detached exit drops itself is awaited before anybody stops waiting for that exit.
 #[tokio::test]
 async fn what_a_detached_exit_drops_is_awaited_with_it() {
@@ -875,6 +914,116 @@ fn a_handed_over_clean_up_keeps_the_order() {
             );
         }
     });
+}
+
+/// A scoped manager that hands over what it was made of when it is abandoned.
+struct HandsOverWith<F: FnOnce()>(F);
+
+impl<F: FnOnce()> ScopedAsyncContextManager for HandsOverWith<F> {
+    type Resource = ();
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), _: Cause) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn abandon(self, (): ()) {
+        (self.0)();
+    }
+}
+
+/// CAN-3: several clean-ups that one `abandon` hands over all wait for the exits that were detached inside, and all run.
+#[tokio::test(start_paused = true)]
+async fn several_clean_ups_are_handed_over() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let hand_over = || {
+        for name in ["one", "two", "three"] {
+            let log = log.clone();
+            detach(name, async move { log.write(name) });
+        }
+    };
+    {
+        let mut block = Box::pin(async {
+            async_with! { HandsOverWith(hand_over), log.manager("inner").exit_waits_for(&gate) => {
+                pending::<()>().await;
+            }}
+        });
+        assert!(futures::poll!(&mut block).is_pending());
+    }
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    log.write("opened");
+    gate.open();
+    within_reason(drain()).await;
+    assert_eq!(
+        log.take(),
+        [
+            "enter inner",
+            "exit inner: dropped",
+            "opened",
+            "exited inner",
+            "one",
+            "two",
+            "three"
+        ]
+    );
+}
+
+/// CAN-4: a clean-up that `abandon` hands over to another runtime is not waited for by the block around it, also when
+/// exits were detached inside before.
+#[test]
+fn a_clean_up_that_is_handed_over_to_another_runtime_is_not_waited_for() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let [runtime, other] = runtimes();
+    let hand_over = || {
+        let (log, gate) = (log.clone(), gate.clone());
+        let _other = other.enter();
+        detach("elsewhere", async move {
+            gate.opened().await;
+            log.write("cleaned up");
+        });
+    };
+    runtime.block_on(within_reason(async {
+        async_with! { log.manager("outer") => {
+            let mut block = Box::pin(async {
+                async_with! { HandsOverWith(hand_over) => {
+                    let mut inner = Box::pin(async {
+                        async_with! { log.manager("inner") => { pending::<()>().await } }
+                    });
+                    assert!(futures::poll!(&mut inner).is_pending());
+                    drop(inner);
+                    until(&log, "exit inner: dropped").await;
+                    log.write("body");
+                    pending::<()>().await;
+                }}
+            });
+            tokio::select! {
+                () = &mut block => {}
+                () = until(&log, "body") => {}
+            }
+        }}
+    }));
+    log.write("opened");
+    gate.open();
+    other.block_on(within_reason(drain()));
+    assert_eq!(
+        log.take(),
+        [
+            "enter outer",
+            "enter inner",
+            "exit inner: dropped",
+            "body",
+            "exit outer: completed",
+            "opened",
+            "cleaned up"
+        ]
+    );
 }
 
 /// CAN-5: `drain` waits for a clean-up that was handed over, from inside of a block and from nowhere.
