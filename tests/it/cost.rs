@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
-use async_with::{AsyncContextManager, Cause, ScopedAsyncContextManager, async_with};
+use async_with::{
+    AsyncContextManager, Cause, ScopedAsyncContextManager, async_context_manager, async_with,
+};
 use async_with_tests::{Boom, pend};
 
 /// A manager that is pending so often in enter and in exit, and that allocates nothing.
@@ -136,6 +138,35 @@ fn a_block_of_surviving_managers_allocates_at_most_once_per_exit() {
         assert_eq!(polls(surviving(pending, false)).1, Err(Boom("body")));
         assert!(allocations(|| surviving(pending, false)) <= 3);
     }
+}
+
+/// TYP-2: so it is inside the block of a generator that does not interrupt.
+#[test]
+fn a_block_inside_that_of_a_generator_allocates_nothing() {
+    #[async_context_manager]
+    async fn owned() -> Result<(), Boom> {
+        yield_!();
+    }
+    #[async_context_manager]
+    async fn borrowed(exits: &Cell<u64>) -> Result<(), Boom> {
+        yield_!();
+        exits.set(exits.get() + 1);
+    }
+    async fn in_owned(has_block: bool) -> Result<u64, Boom> {
+        async_with! { owned() => { if has_block { scoped(1, true).await } else { Ok(0) } } }
+    }
+    async fn in_borrowed(has_block: bool) -> Result<u64, Boom> {
+        let exits = Cell::new(0);
+        async_with! { borrowed(&exits) => {
+            if has_block { scoped(1, true).await } else { Ok(0) }
+        }}
+    }
+    assert_eq!(polls(in_owned(true)).1, Ok(4));
+    let alone = allocations(|| in_owned(false));
+    assert_eq!(allocations(|| in_owned(true)), alone);
+    assert_eq!(polls(in_borrowed(true)).1, Ok(4));
+    let alone = allocations(|| in_borrowed(false));
+    assert_eq!(allocations(|| in_borrowed(true)), alone);
 }
 
 /// TYP-2: neither do jumps and loops allocate.
