@@ -14,6 +14,8 @@ use async_with_tests::{Boom, Gate, Log, pend, short};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::runtimes::within_reason;
+
 /// Lends a list that it keeps, and writes down what comes back.
 #[async_context_manager]
 async fn lent(log: Log, name: &'static str) -> Result<Vec<u32>, Boom> {
@@ -144,6 +146,26 @@ async fn a_generator_can_suppress() {
     };
     assert_eq!(value.await, Ok(2));
     assert_eq!(log.take(), ["failed Boom"]);
+}
+
+/// GEN-2, GEN-3: one that may suppress may end with a result that has no verdict: it fails the exit, or propagates.
+#[tokio::test]
+async fn a_generator_that_may_suppress_can_fail() {
+    fn flush(good: bool) -> Result<(), Boom> {
+        if good { Ok(()) } else { Err(Boom("flush")) }
+    }
+    #[async_context_manager(suppresses)]
+    async fn flushed(good: bool) -> Result<(), Boom> {
+        yield_!();
+        flush(good)
+    }
+    async fn run(good: bool, body: Result<(), Boom>) -> Result<(), Boom> {
+        async_with! { flushed(good) => { body? } }
+        Ok(())
+    }
+    assert_eq!(run(true, Ok(())).await, Ok(()));
+    assert_eq!(run(false, Ok(())).await, Err(Boom("flush")));
+    assert_eq!(run(true, Err(Boom("body"))).await, Err(Boom("body")));
 }
 
 #[async_context_manager]
@@ -387,8 +409,15 @@ async fn generators_can_be_dropped_at_any_point() {
     assert_eq!(polls, 6);
 }
 
+#[async_context_manager]
+async fn composed_scoped(log: &Log) -> Result<async_with_tests::Resource, Boom> {
+    async_with! { log.fallible("connection"), log.fallible("transaction") as transaction => {
+        yield_!(transaction);
+    }}
+}
+
 /// GEN-6, CAN-5: the blocks of a generator enclose the body that it lends to: `drain` does not wait for them.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn drain_in_the_body_does_not_wait_for_the_generator() {
     let log = Log::new();
     let block = async {
@@ -401,6 +430,17 @@ async fn drain_in_the_body_does_not_wait_for_the_generator() {
         Ok::<_, Boom>(())
     };
     block.await.expect("nothing fails");
+    assert!(log.take().contains(&"drained".to_owned()));
+    let block = async {
+        async_with! { log.fallible("outer"), composed_scoped(&log) => {
+            drain().await;
+            pend(2).await;
+            drain().await;
+            log.write("drained");
+        }}
+        Ok::<_, Boom>(())
+    };
+    within_reason(block).await.expect("nothing fails");
     assert!(log.take().contains(&"drained".to_owned()));
 }
 
@@ -497,6 +537,7 @@ async fn generators_in_a_stack() {
             let one = stack.enter(lent(log.clone(), "one")).await?;
             let two = stack.enter(lent(log.clone(), "two")).await?;
             one.push(5);
+            assert_eq!(format!("{one:?}"), "[1, 5]");
             two.append(one);
         }}
         Ok(())
@@ -805,6 +846,10 @@ async fn the_function_is_the_name() {
         async_with! { lent(log.clone(), "a") => {
             let pending: Vec<_> = pending_exits().iter().map(|exit| exit.manager).collect();
             assert_eq!(pending, ["it::generators::lent"]);
+        }}
+        async_with! { either_way(log, true) => {
+            let pending: Vec<_> = pending_exits().iter().map(|exit| exit.manager).collect();
+            assert_eq!(pending, ["it::generators::either_way"]);
         }}
         Ok(())
     }
