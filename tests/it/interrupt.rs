@@ -409,6 +409,31 @@ async fn blocks_beside_busy_futures_exit_in_place() {
     assert_eq!(log.take(), ["enter a", "exit a: cancelled", "exited a"]);
 }
 
+/// CAN-6: so do blocks that are polled in turn, one in each poll, however many there are.
+#[tokio::test]
+async fn blocks_that_are_polled_in_turn_exit_in_place() {
+    async fn one(log: &Log) {
+        async_with! { log.scoped("a") => { pending::<()>().await } }
+    }
+    let log = Log::new();
+    async_with! { move_on_when_cancelled(CancellationToken::new()) as token => {
+        let mut blocks: Vec<_> = (0..1000).map(|_| Box::pin(one(&log))).collect();
+        for block in &mut blocks {
+            assert!(futures::poll!(block).is_pending());
+        }
+        token.cancel();
+        let mut turn = 0;
+        poll_fn(|cx| {
+            turn = (turn + 1) % blocks.len();
+            blocks[turn].poll_unpin(cx)
+        })
+        .await;
+    }}
+    let events = log.take();
+    let count = |what: &str| events.iter().filter(|event| *event == what).count();
+    assert_eq!((count("exit a: cancelled"), count("abandon a")), (1000, 0));
+}
+
 /// CAN-6: an exit that the deadline finds running is finished, and then the deadline's error is raised: timeouts cover
 /// the exits inside.
 #[tokio::test(start_paused = true)]
