@@ -48,7 +48,7 @@ pub(crate) fn detach_exit(
     #[cfg(feature = "tracing")]
     let span = registry::span_of(owed.place());
     let detached = Detached {
-        state: State::Running(job),
+        job: Some(job),
         frame: Frame::detached(owed),
         sentinel,
         _ticket: frame::ticket(),
@@ -225,16 +225,10 @@ fn spawn(runtime: &Runtime, job: Job) {
 /// A detached exit. It is polled in a frame of its own, whose children it waits for.
 struct Detached {
     // Dropped in this order: what an unfinished exit leaves behind is reported before anybody stops waiting for it.
-    state: State,
+    job: Option<Job>,
     frame: Frame,
     sentinel: Sentinel,
     _ticket: Option<Ticket>,
-}
-
-enum State {
-    Running(Job),
-    Waiting(Job),
-    Done,
 }
 
 impl Future for Detached {
@@ -242,34 +236,38 @@ impl Future for Detached {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self {
-            state,
+            job,
             frame,
             sentinel,
             ..
         } = &mut *self;
-        loop {
-            let (State::Running(job) | State::Waiting(job)) = state else {
-                return Poll::Ready(());
-            };
-            let polled = {
+        while let Some(mut running) = job.take() {
+            let ended = {
                 let _inside = frame.enter();
-                let poll = || catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx)));
-                report::within(sentinel.collector.clone(), poll)
+                report::within(sentinel.collector.clone(), || {
+                    match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+                        Ok(Poll::Pending) => Err(running),
+                        // What it still holds is dropped in its frame, too.
+                        polled => Ok([polled.err(), drop_caught(running).err()]),
+                    }
+                })
             };
-            match polled {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(())) => {}
-                Err(payload) => sentinel.report(Incident::panic(payload)),
-            }
-            let running = matches!(state, State::Running(_));
-            *state = match frame.take_children() {
-                Some(children) if running => State::Waiting(Box::pin(wait(children))),
-                _ => State::Done,
+            let panics = match ended {
+                Ok(panics) => panics,
+                Err(running) => {
+                    *job = Some(running);
+                    return Poll::Pending;
+                }
             };
-            if let State::Done = state {
-                sentinel.armed = false;
+            for payload in panics.into_iter().flatten() {
+                sentinel.report(Incident::panic(payload));
             }
+            *job = frame
+                .take_children()
+                .map(|children| -> Job { Box::pin(wait(children)) });
+            sentinel.armed = job.is_some();
         }
+        Poll::Ready(())
     }
 }
 
@@ -279,7 +277,7 @@ async fn wait(children: Arc<Children>) {
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        let job = std::mem::replace(&mut self.state, State::Done);
+        let job = self.job.take();
         let _inside = self.frame.enter();
         let dropped = report::within(self.sentinel.collector.clone(), || drop_caught(job));
         if let Err(payload) = dropped {

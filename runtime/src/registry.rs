@@ -42,12 +42,20 @@ pub(crate) fn span_of(place: Option<Place>) -> tracing::Span {
 struct Entry {
     manager: &'static str,
     /// Taken when the block waits for the first time, or somebody asks: reading the clock costs more than all the rest.
-    since: Option<Instant>,
+    since: Cell<Option<Instant>>,
     detached: bool,
     parent: Option<Place>,
     runtime: Runtime,
     #[cfg(feature = "tracing")]
     span: tracing::Span,
+}
+
+impl Entry {
+    fn since(&self) -> Instant {
+        let since = self.since.get().unwrap_or_else(Instant::now);
+        self.since.set(Some(since));
+        since
+    }
 }
 
 /// Where an entry is, and the how-manieth of its slot.
@@ -178,7 +186,7 @@ impl Owed {
     pub(crate) fn by_block(manager: &'static str, parent: Option<Place>) -> Self {
         Self::insert(Entry {
             manager,
-            since: None,
+            since: Cell::new(None),
             detached: false,
             parent,
             runtime: Runtime::current(),
@@ -192,7 +200,7 @@ impl Owed {
     pub(crate) fn by_detach(manager: &'static str, block: Option<Place>) -> Self {
         Self::insert(Entry {
             manager,
-            since: Some(Instant::now()),
+            since: Cell::new(Some(Instant::now())),
             detached: true,
             parent: frame::enclosing(),
             runtime: runtime_of(block),
@@ -209,7 +217,7 @@ impl Owed {
     pub(crate) fn detached_on(&self, runtime: &Runtime) {
         self.change(|entry| {
             entry.detached = true;
-            entry.since.get_or_insert_with(Instant::now);
+            entry.since();
             entry.runtime.clone_from(runtime);
         });
     }
@@ -257,7 +265,7 @@ impl Owed {
     /// Takes note that the block waits.
     pub(crate) fn waits(&self) {
         self.change(|entry| {
-            entry.since.get_or_insert_with(Instant::now);
+            entry.since();
         });
     }
 }
@@ -347,7 +355,7 @@ fn owed(runtime: &Runtime, except: &[Place]) -> Vec<PendingExit> {
     let mut found: Vec<_> = look(runtime, except, |entries| {
         let pending = entries.map(|entry| PendingExit {
             manager: entry.manager,
-            since: entry.since.unwrap_or_else(Instant::now),
+            since: entry.since(),
             detached: entry.detached,
         });
         pending.collect()

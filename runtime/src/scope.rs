@@ -390,6 +390,9 @@ where
                 let _inside = frame.enter();
                 poll_body(&**manager, body, this.ended, cx, &mut guard)
             };
+            if polled.is_none() {
+                note_wait(this.waits, frame);
+            }
             let Some(member) = &frame.member else {
                 return Poll::Pending;
             };
@@ -443,17 +446,22 @@ where
                 Poll::Ready(Ok(error)) => How::Interrupted(error, None),
                 Poll::Ready(Err(payload)) => How::Panicked(payload),
                 Poll::Pending => {
-                    if !mem::replace(this.waits, true)
-                        && let Some(owed) = frame.owed()
-                    {
-                        owed.waits();
-                    }
+                    note_wait(this.waits, frame);
                     return Poll::Pending;
                 }
             }
         };
         let late = [guard, drop_body(this.parts, this.body)];
         Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt))
+    }
+}
+
+/// Takes note of the first time that the block waits.
+fn note_wait(waits: &mut bool, frame: &Frame) {
+    if !mem::replace(waits, true)
+        && let Some(owed) = frame.owed()
+    {
+        owed.waits();
     }
 }
 

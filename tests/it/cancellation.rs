@@ -1,11 +1,11 @@
 //! CAN: the future that holds a block is dropped.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_with::report::{self, Incident, Phase};
@@ -644,6 +644,46 @@ async fn what_a_detached_exit_drops_is_awaited_with_it() {
         log.take()[1..],
         [
             "exit drops: dropped",
+            "enter inner",
+            "exit inner: dropped",
+            "opened",
+            "exited inner",
+            "exit outer: completed"
+        ]
+    );
+}
+
+/// CAN-4: so is what a clean-up that was handed over holds until it is done. It was dropped outside of the block then.
+#[tokio::test]
+async fn what_a_handed_over_clean_up_holds_is_awaited_with_it() {
+    let (log, gate) = (Log::new(), Gate::new());
+    let block = async {
+        async_with! { log.manager("outer") => {
+            let (log, gate) = (log.clone(), gate.clone());
+            let mut inner = Box::pin(async move {
+                async_with! { log.manager("inner").exit_waits_for(&gate) => {
+                    pending::<()>().await;
+                }}
+            });
+            detach("holds", poll_fn(move |cx| {
+                assert!(inner.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            }));
+        }}
+    };
+    let opens = async {
+        until(&log, "exit inner: dropped").await;
+        for _ in 0..20 {
+            yield_now().await;
+        }
+        log.write("opened");
+        gate.open();
+    };
+    within_reason(async { futures::join!(block, opens) }).await;
+    assert_eq!(
+        log.take(),
+        [
+            "enter outer",
             "enter inner",
             "exit inner: dropped",
             "opened",

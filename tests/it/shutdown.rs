@@ -6,17 +6,19 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use async_with::report::{self, Entry, Incident, Phase};
 use async_with::{
     AsyncContextManager, Cause, ScopedAsyncContextManager, async_with, detach, drain,
-    drain_timeout, pending_exits,
+    drain_timeout, move_on_when_cancelled, pending_exits,
 };
 use async_with_tests::{Boom, Gate, Log, pend, short};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::{LocalSet, yield_now};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::runtimes::{on_each_runtime, runtimes, until, within_reason};
 
@@ -492,6 +494,41 @@ async fn pending_exits_are_listed() {
         gate.open();
     }}
     assert_eq!(pending_exits(), []);
+}
+
+/// CAN-5: a block under a manager that may interrupt is listed since it was opened, too. It was as old as the question.
+#[tokio::test]
+async fn the_age_of_a_block_that_may_be_interrupted_is_known() {
+    let log = Log::new();
+    let mut older = Box::pin(async {
+        async_with! { move_on_when_cancelled(CancellationToken::new()), log.manager("older") => {
+            pending::<()>().await;
+        }}
+    });
+    assert!(futures::poll!(&mut older).is_pending());
+    let between = std::time::Instant::now();
+    let mut younger = open_block(&log, "younger", &Gate::new());
+    assert!(futures::poll!(&mut younger).is_pending());
+    let listed = pending_exits();
+    let is_older: Vec<_> = listed.iter().map(|exit| exit.since <= between).collect();
+    assert_eq!(is_older, [true, true, false]);
+    assert_eq!(pending_exits(), listed);
+}
+
+/// CAN-5: a block that has not waited yet is as old as the first question, which others agree with.
+#[tokio::test]
+async fn the_age_of_a_block_does_not_change() {
+    let (log, runtime) = (Log::new(), Handle::current());
+    let ask = || {
+        let _guard = runtime.enter();
+        pending_exits()
+    };
+    async_with! { log.manager("a") => {
+        let [first, second] = [(); 2].map(|()| thread::scope(|scope| scope.spawn(ask).join()));
+        let first = first.expect("it does not panic");
+        assert_eq!(first.len(), 1);
+        assert_eq!(second.expect("it does not panic"), first);
+    }}
 }
 
 /// CAN-5: an exit that is running is owed still, and one that waits for others to be done first is too.

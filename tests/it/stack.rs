@@ -949,6 +949,7 @@ async fn an_entry_does_not_interrupt_its_own_exit() {
     };
     assert_eq!(stacked.await, Ok(()));
     assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+}
 
 /// STK-1, CAN-6, ERR-5: a deadline outside of a stack that passes after an entry has interrupted the body, while a block
 /// inside still exits, is raised in place of the entry's error, which is reported.
@@ -987,7 +988,6 @@ async fn a_deadline_outside_of_a_stack_overtakes_that_of_an_entry() {
     assert!(result.is_err());
     assert_eq!(log.take(), events);
     assert_eq!(stack_reported, reported);
-
 }
 
 /// STK-1: a stack is a manager like any other, also in an adaptor and in another stack.
