@@ -151,36 +151,6 @@ fn a_drain_that_is_polled_often_does_not_grow() {
     runtime.block_on(within_reason(drained));
 }
 
-/// CAN-5: a `drain` that is dropped leaves nothing behind, such as a waker that keeps its task.
-#[test]
-fn a_drain_that_is_dropped_keeps_no_waker() {
-    struct Unused;
-    impl Wake for Unused {
-        fn wake(self: Arc<Self>) {}
-    }
-    let (log, gate) = (Log::new(), Gate::new());
-    let [runtime, _] = runtimes();
-    let mut block = open_block(&log, "open", &gate);
-    runtime.block_on(async { assert!(!poll_once(&mut block)) });
-    let guard = runtime.enter();
-    let waker = Arc::new(Unused);
-    let mut drained = Box::pin(drain());
-    let polled = Waker::from(Arc::clone(&waker));
-    assert!(
-        drained
-            .as_mut()
-            .poll(&mut Context::from_waker(&polled))
-            .is_pending()
-    );
-    drop(polled);
-    assert!(Arc::strong_count(&waker) > 1);
-    drop(drained);
-    assert_eq!(Arc::strong_count(&waker), 1);
-    drop(guard);
-    gate.open();
-    runtime.block_on(block);
-}
-
 /// CAN-5: called inside a block, it does not wait for that block, or for those around it.
 #[tokio::test]
 async fn drain_does_not_wait_for_the_blocks_around_it() {

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use async_with::report::{self, Entry, Incident, Phase};
@@ -683,4 +683,36 @@ fn a_stuck_exit_does_not_block_the_runtime() {
         assert_eq!(reported.take(), ["exit was not finished"]);
     };
     alone("a_stuck_exit_does_not_block_the_runtime", test);
+}
+
+/// CAN-5: a `drain` that is dropped leaves nothing behind, such as a waker that keeps its task. In a process of its own,
+/// because whatever exits anywhere wakes all that wait.
+#[test]
+fn a_drain_that_is_dropped_keeps_no_waker() {
+    struct Unused;
+    impl Wake for Unused {
+        fn wake(self: Arc<Self>) {}
+    }
+    alone("a_drain_that_is_dropped_keeps_no_waker", || {
+        let (log, runtime) = (Log::new(), current_thread());
+        let guard = runtime.enter();
+        let block = opened(async {
+            async_with! { log.manager("a") => { pending::<()>().await } }
+        });
+        let waker = Arc::new(Unused);
+        let mut drained = Box::pin(drain());
+        let polled = Waker::from(Arc::clone(&waker));
+        let mut context = Context::from_waker(&polled);
+        assert!(drained.as_mut().poll(&mut context).is_pending());
+        drop(polled);
+        assert_eq!(Arc::strong_count(&waker), 2);
+        drop(drained);
+        assert_eq!(Arc::strong_count(&waker), 1);
+        drop(guard);
+        runtime.block_on(async {
+            drop(block);
+            drain().await;
+        });
+        assert_eq!(log.take(), ["enter a", "exit a: dropped"]);
+    });
 }
