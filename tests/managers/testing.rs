@@ -1,13 +1,15 @@
 //! The module for the tests of people who write managers.
 
+use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
+use std::error::Error;
 use std::fmt::{self, Debug, Formatter};
 use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::panic::resume_unwind;
+use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use async_with::testing::{
@@ -16,7 +18,8 @@ use async_with::testing::{
 };
 use async_with::{
     AsyncContextManager, Cause, PendingExit, Raised, ScopedAsyncContextManager, Verdict,
-    async_with, detach, drain_timeout, pending_exits, report,
+    async_with, detach, drain, drain_timeout, manage, pending_exits,
+    report::{self, Incident},
 };
 use async_with_tests::{Boom, Log};
 
@@ -578,6 +581,9 @@ fn a_report_reads_well_and_is_raised_as_a_panic() {
     assert!(text.contains(
         "\n  exit_succeeds_when_completed: exit failed after a body that completed: Fault(\"a\");"
     ));
+
+    let panicked = catch_unwind(|| block_on(assert_conforms(failing))).unwrap_err();
+    assert_eq!(panicked.downcast_ref::<String>(), Some(text));
 }
 
 /// What a manager does on purpose is said to the checks, and is then no flaw.
@@ -671,6 +677,311 @@ fn polls_are_bounded() {
             .to_string()
             .contains("was polled very often and never ready")
     );
+}
+
+/// What one check leaves open does not hide a flaw from the next one, where a cycle makes up for it; and what a manager
+/// keeps open for good is found once, by the first check that looks.
+#[test]
+fn each_check_starts_from_what_a_cycle_leaves_open() {
+    #[derive(Clone, Default)]
+    struct Counts {
+        open: Arc<AtomicUsize>,
+        left: Arc<AtomicUsize>,
+    }
+
+    /// Unless the body completed, it leaves to the next enter what it had to close in exit.
+    struct LeavesItToTheNext(Counts);
+    impl AsyncContextManager for LeavesItToTheNext {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            let left = self.0.left.swap(0, Ordering::SeqCst);
+            self.0.open.fetch_sub(left, Ordering::SeqCst);
+            self.0.open.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+
+        async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+            if cause.is_completed() {
+                self.0.open.fetch_sub(1, Ordering::SeqCst);
+            } else {
+                self.0.left.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(())
+        }
+    }
+    let counts = Counts::default();
+    let conformance = Conformance::new(|| LeavesItToTheNext(counts.clone()))
+        .open_count(|| counts.open.load(Ordering::SeqCst))
+        .patience(PATIENCE);
+    let report = block_on(conformance.check());
+    assert_eq!(
+        failed(&report),
+        ["exit_releases", "dropped_body_releases"],
+        "{report}"
+    );
+    assert_told(&report, "exit, told `failed`, did not release");
+
+    /// Opens one more at first, which all share.
+    struct Sharing(Arc<AtomicUsize>);
+    impl AsyncContextManager for Sharing {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            let _ = self
+                .0
+                .compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Boom> {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+    let open = Arc::default();
+    let check = || {
+        let conformance = Conformance::new(|| Sharing(Arc::clone(&open)))
+            .open_count(|| open.load(Ordering::SeqCst))
+            .patience(PATIENCE);
+        block_on(conformance.check())
+    };
+    let report = check();
+    assert_eq!(failed(&report), ["exit_releases"], "{report}");
+    assert_told(&report, "exit, told `completed`, did not release");
+    // What is open before the checks is none of theirs.
+    check().assert();
+}
+
+fn assert_told(report: &Report, what: &str) {
+    assert!(
+        report.failed().any(|(_, told)| told.starts_with(what)),
+        "{report}"
+    );
+}
+
+/// Panics in exit, when it is told this cause.
+struct PanicsWhenTold(&'static str);
+
+impl PanicsWhenTold {
+    fn exit(self, cause: Cause) {
+        if cause.to_string().starts_with(self.0) {
+            quiet_panic::<()>();
+        }
+    }
+}
+
+impl AsyncContextManager for PanicsWhenTold {
+    type Resource = ();
+    type Error = Boom;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Boom> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+        PanicsWhenTold::exit(self, cause);
+        Ok(())
+    }
+}
+
+impl ScopedAsyncContextManager for PanicsWhenTold {
+    type Resource = ();
+    type Error = Boom;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<(), Boom> {
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
+        PanicsWhenTold::exit(self, cause);
+        Ok(())
+    }
+}
+
+/// EXI-4, CAN-1: an exit is asked with every cause that one of its kind can be told, and the finding says with which.
+#[test]
+fn an_exit_is_asked_with_every_cause() {
+    for cause in ["completed", "failed", "panicked", "cancelled", "dropped"] {
+        let finding = format!("exit, told `{cause}`, panicked: on purpose; return an error");
+        let finding = [("exit_does_not_panic", finding.as_str())];
+        let report = block_on(check_manager(|| PanicsWhenTold(cause)));
+        assert_eq!(report.failed().collect::<Vec<_>>(), finding, "{report}");
+        let conformance = Conformance::scoped(|| PanicsWhenTold(cause));
+        let report = block_on(conformance.check());
+        if cause == "dropped" {
+            // It is abandoned instead.
+            report.assert();
+        } else {
+            assert_eq!(report.failed().collect::<Vec<_>>(), finding, "{report}");
+        }
+    }
+}
+
+/// A finding quotes the message of the panic, if it has one.
+#[test]
+fn the_message_of_a_panic_is_quoted() {
+    type Payload = fn() -> Box<dyn Any + Send>;
+    let payloads: [(Payload, &str); 3] = [
+        (|| Box::new("a literal"), "a literal"),
+        (|| Box::new("a string".to_owned()), "a string"),
+        (|| Box::new(7), "(no message)"),
+    ];
+    for (payload, message) in payloads {
+        let panicking = || manage((), move |(), _| async move { resume_unwind(payload()) });
+        let report = block_on(check_manager(panicking));
+        assert_eq!(failed(&report), ["exit_does_not_panic"], "{report}");
+        assert_told(
+            &report,
+            &format!("exit, told `completed`, panicked: {message};"),
+        );
+    }
+}
+
+/// ERR-6: `inspect` is shown errors of several kinds, and any change is found, also one that keeps half of an error.
+#[test]
+fn each_error_that_inspect_changes_is_found() {
+    type Change = fn(&mut Raised<'_>);
+    struct Meddling(Change);
+    impl AsyncContextManager for Meddling {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        fn inspect(&mut self, (): &mut (), mut raised: Raised<'_>) {
+            (self.0)(&mut raised);
+        }
+    }
+    fn change<E: 'static>(raised: &mut Raised<'_>, change: impl FnOnce(&mut E)) {
+        if let Some(error) = raised.downcast_mut() {
+            change(error);
+        }
+    }
+    let changes: [(&str, Change); 5] = [
+        ("an `io::Error`", |raised| {
+            change(raised, |error: &mut io::Error| {
+                *error = io::Error::new(io::ErrorKind::NotFound, error.to_string());
+            });
+        }),
+        ("an `io::Error`", |raised| {
+            change(raised, |error: &mut io::Error| {
+                *error = io::Error::new(error.kind(), "another text");
+            });
+        }),
+        ("an error type of another crate", |raised| {
+            change(raised, |fault: &mut Fault| fault.0 = "another text");
+        }),
+        ("a `Box<dyn Error>`", |raised| {
+            change(raised, |object: &mut Box<dyn Error + Send + Sync>| {
+                *object = "another text".into();
+            });
+        }),
+        ("a `String`", |raised| {
+            change(raised, |text: &mut String| text.push('!'));
+        }),
+    ];
+    for (what, change) in changes {
+        let report = block_on(check_manager(|| Meddling(change)));
+        assert_eq!(failed(&report), ["inspect_keeps_the_error"], "{report}");
+        assert_told(&report, &format!("`inspect` changed {what};"));
+    }
+    block_on(check_manager(|| Meddling(|_| ()))).assert();
+}
+
+/// A wake-up that is missing is found also where it is the last one: when the future is ready as soon as it is polled.
+#[test]
+fn a_missing_wake_up_at_the_end_is_found() {
+    struct Forgetful {
+        in_enter: bool,
+    }
+    impl AsyncContextManager for Forgetful {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            if self.in_enter {
+                wake_nobody().await;
+            }
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Boom> {
+            if !self.in_enter {
+                wake_nobody().await;
+            }
+            Ok(())
+        }
+    }
+    for (in_enter, check) in [(true, "enter_wakes"), (false, "exit_wakes")] {
+        let conformance = Conformance::new(|| Forgetful { in_enter }).patience(PATIENCE);
+        let report = block_on(conformance.check());
+        assert_eq!(failed(&report), [check], "{report}");
+    }
+}
+
+/// Asks to be polled again for ever, and counts.
+async fn restless(polls: Arc<AtomicUsize>) {
+    poll_fn(|cx| {
+        polls.fetch_add(1, Ordering::SeqCst);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}
+
+/// CAN-3: clean-up that asks to be polled for ever is given up, and found.
+#[test]
+fn detached_clean_up_without_end_is_found() {
+    let make = || {
+        manage((), |(), _| async {
+            detach("restless", restless(Arc::default()))
+        })
+    };
+    let report = block_on(check_manager(make));
+    assert_eq!(failed(&report), ["exit_leaves_nothing_pending"], "{report}");
+}
+
+/// Checks that are dropped leave nothing behind that holds the waker of their task, however patient they were.
+#[test]
+fn checks_that_are_dropped_let_go_of_the_waker() {
+    struct Task(mpsc::Sender<()>);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Task {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let world = Arc::default();
+    let check = Conformance::new(|| Flawed::new("enter_finishes", &world, false))
+        .patience(Duration::from_hours(1))
+        .check();
+    let mut check = Box::pin(check);
+    let (sender, dropped) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Task(sender)));
+    let polled = check.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(check);
+    drop(waker);
+    let limit = Duration::from_mins(1);
+    assert_eq!(dropped.recv_timeout(limit), Ok(()));
 }
 
 // --- The event log and its managers ---------------------------------------------------------------------------------
@@ -810,6 +1121,24 @@ fn scripted_managers_do_what_they_are_told() {
     );
 }
 
+/// A resource counts how often it was used, and fails as it is told; the fault names the manager.
+#[test]
+fn a_scripted_resource_counts_its_uses() {
+    let log = EventLog::new();
+    let block = async {
+        async_with! { log.manager("a") as a => {
+            assert_eq!(a.value, 0);
+            a.note();
+            a.note();
+            assert_eq!(a.check(true), Ok(2));
+            a.check(false)
+        }}
+    };
+    let fault = block_on(block).unwrap_err();
+    assert_eq!(fault, Fault("a"));
+    assert_eq!(fault.to_string(), "fault of a");
+}
+
 /// CAN-1: a scoped manager writes its `abandon`, and can panic in it.
 #[test]
 fn a_scoped_manager_writes_that_it_was_abandoned() {
@@ -850,6 +1179,34 @@ fn a_gate_holds_an_exit() {
     gate.open();
     assert!(block.as_mut().poll(&mut context).is_ready());
     assert_eq!(log.take().last().unwrap(), "exited a");
+}
+
+/// A gate wakes everybody who waits for it, and each once, however often they have asked.
+#[test]
+fn a_gate_wakes_everybody_who_waits() {
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let gate = Gate::new();
+    let mut waiting: Vec<_> = (0..3)
+        .map(|_| (Box::pin(gate.opened()), Arc::new(Count::default())))
+        .collect();
+    for _ in 0..2 {
+        for (opened, count) in &mut waiting {
+            let waker = Waker::from(Arc::clone(count));
+            let polled = opened.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+    }
+    gate.open();
+    for (_, count) in &waiting {
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    }
+    block_on(gate.opened());
 }
 
 // --- Cancellation at every point ------------------------------------------------------------------------------------
@@ -1005,4 +1362,49 @@ fn a_future_without_end_is_given_up() {
     let explored = std::panic::catch_unwind(|| block_on(explore_cancellations(endless, |_| {})));
     let message = explored.unwrap_err().downcast::<String>().unwrap();
     assert_eq!(*message, "the future has not completed after 1000 polls");
+}
+
+/// CAN-3: clean-up that asks to be polled for ever is given up after 100,000 polls, and the run says so.
+#[test]
+fn detached_clean_up_without_end_is_given_up() {
+    let polls = Arc::default();
+    let make = || async { detach("restless", restless(Arc::clone(&polls))) };
+    let mut runs = Vec::new();
+    block_on(explore_cancellations(make, |run| {
+        let reports = run.reports.into_iter();
+        let incidents: Vec<_> = reports
+            .map(|entry| (entry.manager, entry.incident))
+            .collect();
+        runs.push((run.polls, incidents));
+    }));
+    let unfinished = ("restless", Incident::Unfinished);
+    assert_eq!(runs, [(0, vec![]), (1, vec![unfinished])]);
+    assert_eq!(polls.load(Ordering::SeqCst), 100_000);
+}
+
+/// CAN-3: an exploration that is dropped gives up the exits that are owed, and what these detach in turn: nothing of it
+/// goes to the runtime around it.
+#[tokio::test]
+async fn an_exploration_that_is_dropped_gives_up_what_is_owed() {
+    let log = EventLog::new();
+    let make = || {
+        let log = log.clone();
+        async {
+            let outer = manage(log, |log, _| async move {
+                async_with! { log.manager("inner") => { pending::<()>().await } }
+            });
+            async_with! { outer => { pending::<()>().await } }
+        }
+    };
+    let dropping = async {
+        let mut exploration = Box::pin(explore_cancellations(make, |_| ()));
+        assert!(futures::poll!(&mut exploration).is_pending());
+        assert_eq!(log.take(), ["enter inner"]);
+        drop(exploration);
+    };
+    let ((), entries) = report::collect(dropping).await;
+    drain().await;
+    assert_eq!(log.take(), <[&str; 0]>::default());
+    let incidents: Vec<_> = entries.into_iter().map(|entry| entry.incident).collect();
+    assert_eq!(incidents, [Incident::Unfinished, Incident::Unfinished]);
 }

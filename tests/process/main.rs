@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use async_with::report::{self, Entry, Incident, Phase};
+use async_with::testing::{block_on, explore_cancellations, pend};
 use async_with::{
     AsyncContextManager, Cause, Raised, ScopedAsyncContextManager, async_with, drain, exit_within,
     set_exit_deadline, set_spawner,
@@ -715,4 +716,29 @@ fn a_drain_that_is_dropped_keeps_no_waker() {
         });
         assert_eq!(log.take(), ["enter a", "exit a: dropped"]);
     });
+}
+
+/// The check of an exploration that panics does so with its own message; standard error says at which point it did.
+#[test]
+fn an_exploration_that_fails_tells_the_point() {
+    let test = || {
+        let make = || async {
+            async_with! { Log::new().manager("a") => { pend(3).await } }
+        };
+        let explored = catch_unwind(AssertUnwindSafe(|| {
+            block_on(explore_cancellations(make, |run| {
+                assert!(run.polls < 2, "found")
+            }))
+        }));
+        let payload = explored.unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"found"));
+    };
+    if let Some(printed) = alone("an_exploration_that_fails_tells_the_point", test) {
+        let points = printed.matches("the future was dropped after").count();
+        assert_eq!(points, 1, "{printed}");
+        assert!(
+            printed.contains("the future was dropped after 2 polls\n"),
+            "{printed}"
+        );
+    }
 }

@@ -244,12 +244,11 @@ impl Alarm {
         let handle = thread::spawn(move || {
             let start = std::time::Instant::now();
             while !set.load(Ordering::SeqCst) {
-                match patience.checked_sub(start.elapsed()) {
-                    Some(left) if !left.is_zero() => thread::park_timeout(left),
-                    _ => {
-                        set.store(true, Ordering::SeqCst);
-                        bell.ring();
-                    }
+                if let Some(left) = patience.checked_sub(start.elapsed()) {
+                    thread::park_timeout(left);
+                } else {
+                    set.store(true, Ordering::SeqCst);
+                    bell.ring();
                 }
             }
         });
@@ -281,7 +280,8 @@ impl Drop for Alarm {
 ///
 /// # Panics
 ///
-/// When nobody wakes the future for a minute, or an exit that it detached: it waits for something that does not come.
+/// When the future, or an exit that it detached, does not finish: nobody wakes it for a minute, because it waits for
+/// something that does not come, or such an exit wakes itself for ever.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -310,7 +310,9 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(Some(output)) => return output,
-            Poll::Ready(None) => panic!("nobody has woken the future for {PATIENCE:?}"),
+            Poll::Ready(None) => panic!(
+                "the future, or an exit that it detached, does not finish: nobody wakes it, or it wakes itself for ever"
+            ),
             Poll::Pending => thread::park(),
         }
     }

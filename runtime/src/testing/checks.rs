@@ -11,7 +11,6 @@ use super::bench::caught;
 use super::script::{EventLog, Fault};
 use super::subject::{Finding, Found, Item, Subject, Trouble, skipped, wrong};
 use crate::manager::{Managed, exit_alone};
-use crate::managers::MovedOn;
 use crate::report::{self, Incident};
 use crate::{Cause, ErrorType, Raised, ScopedAsyncContextManager, Verdict};
 
@@ -741,7 +740,7 @@ impl<S: Managed> Subject<'_, '_, S> {
         let inside = Cell::new(false);
         let manager = Item(self.make());
         let block = async {
-            crate::async_with! { MoveOnWhen(&inside) => {
+            crate::async_with! { InterruptWhen(&inside) => {
                 crate::async_with! { manager => {
                     inside.set(true);
                     pending::<()>().await;
@@ -920,28 +919,28 @@ impl<S: Managed> Subject<'_, '_, S> {
     }
 }
 
-/// Interrupts a body that has set the cell, and goes on after it.
-struct MoveOnWhen<'a>(&'a Cell<bool>);
+/// Interrupts a body that has set the cell.
+struct InterruptWhen<'a>(&'a Cell<bool>);
 
-impl<'a> ScopedAsyncContextManager for MoveOnWhen<'a> {
+impl<'a> ScopedAsyncContextManager for InterruptWhen<'a> {
     type Resource = ();
-    type Error = MovedOn;
-    type Exit = Verdict;
+    type Error = Fault;
+    type Exit = ();
 
-    async fn enter(&mut self) -> Result<(), MovedOn> {
+    async fn enter(&mut self) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn exit(self, (): (), _: Cause) -> Result<Verdict, MovedOn> {
-        Ok(Verdict::Suppress)
+    async fn exit(self, (): (), _: Cause) -> Result<(), Fault> {
+        Ok(())
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = MovedOn> + use<'a> {
+    fn interrupt(&self, (): &()) -> impl Future<Output = Fault> + use<'a> {
         let inside = self.0;
         // It is polled after each poll of the body.
         poll_fn(move |_| {
             if inside.get() {
-                Poll::Ready(MovedOn(()))
+                Poll::Ready(Fault("further out"))
             } else {
                 Poll::Pending
             }

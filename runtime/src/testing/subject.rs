@@ -12,7 +12,7 @@ use super::bench::{Bench, Flag, caught, message};
 use super::conformance::Conformance;
 use super::script::Fault;
 use crate::manager::{Exited, Managed, exit_alone};
-use crate::{Cause, ExitVerdict, Raised, ScopedAsyncContextManager, Verdict};
+use crate::{Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
 
 /// Why a check was not passed.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl From<Fault> for Trouble {
     }
 }
 
-/// A manager of either kind in a block of the checks.
+/// A manager of either kind in a block of the checks. No error leaves the body of such a block, to be inspected.
 pub(super) struct Item<S>(pub(super) S);
 
 impl<S: Managed> ScopedAsyncContextManager for Item<S> {
@@ -95,10 +95,6 @@ impl<S: Managed> ScopedAsyncContextManager for Item<S> {
 
     fn abandon(self, resource: S::Resource) {
         self.0.abandon(resource, None, None);
-    }
-
-    fn inspect(&mut self, resource: &mut S::Resource, raised: Raised<'_>) {
-        self.0.inspect(resource, raised);
     }
 
     fn interrupt(&self, resource: &S::Resource) -> impl Future<Output = Trouble> + use<S> {
