@@ -1380,6 +1380,10 @@ fn detached_clean_up_without_end_is_given_up() {
     let unfinished = ("restless", Incident::Unfinished);
     assert_eq!(runs, [(0, vec![]), (1, vec![unfinished])]);
     assert_eq!(polls.load(Ordering::SeqCst), 100_000);
+    let gives_up = || block_on(async { detach("restless", restless(Arc::default())) });
+    let payload = catch_unwind(gives_up).expect_err("it does not finish");
+    let message = payload.downcast_ref::<&str>().expect("it is a text");
+    assert!(message.contains("wakes itself for ever"), "{message}");
 }
 
 /// CAN-3: an exploration that is dropped gives up the exits that are owed, and what these detach in turn: nothing of it
