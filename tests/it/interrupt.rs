@@ -1313,6 +1313,32 @@ async fn a_future_that_was_moved_out_of_an_interrupted_block_goes_on() {
     assert_eq!(within_reason(task).await.expect("it does not panic"), 7);
 }
 
+/// CAN-6: a block that has exited is polled again while its sibling still exits. That is as it should be, and not reported.
+#[tokio::test(start_paused = true)]
+async fn a_block_that_waits_for_its_sibling_is_not_reported() {
+    let log = Log::new();
+    let gate = opens_after(ms(50));
+    let block = async {
+        async_with! { move_on_after(ms(10)) => {
+            let one = async { async_with! { log.manager("a") => { pending::<()>().await } } };
+            let other = async {
+                async_with! { log.manager("b").exit_waits_for(&gate) => { pending::<()>().await } }
+            };
+            futures::join!(one, other);
+        }}
+    };
+    let ((), reported) = report::collect(block).await;
+    assert_eq!(reported, []);
+    let events = [
+        "enter a",
+        "enter b",
+        "exit a: cancelled",
+        "exit b: cancelled",
+        "exited b",
+    ];
+    assert_eq!(log.take(), events);
+}
+
 /// CAN-6, ERR-5: a body that goes on after its interruption, for the sake of a block inside of it, and then fails: the
 /// interruption is raised, and the failure is reported. So is the failure of a value that the block would have had.
 #[tokio::test(start_paused = true)]
