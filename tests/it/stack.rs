@@ -1,18 +1,19 @@
 //! STK: a dynamic number of managers.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use async_with::report::{self, Entry, Phase};
 use async_with::{
-    AsyncContextManager, AsyncExitStack, Cause, Closed, Elapsed, Verdict, async_with, drain,
-    exit_within, move_on_after, timeout,
+    AsyncContextManager, AsyncContextManagerExt as _, AsyncExitStack, Cause, Closed, Elapsed,
+    Verdict, async_with, drain, exit_within, move_on_after, timeout,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, pend, short};
 use futures::FutureExt;
@@ -418,6 +419,22 @@ proptest! {
     }
 }
 
+/// STK-3: a stack knows how much it holds, and shows what.
+#[tokio::test]
+async fn a_stack_shows_what_it_holds() {
+    let log = Log::new();
+    let mut stack = AsyncExitStack::<Boom>::new();
+    assert!(stack.is_empty());
+    stack.enter(log.fallible("a")).await.unwrap();
+    stack.keep(1_u8);
+    assert!(!stack.is_empty());
+    assert_eq!(stack.len(), 2);
+    let names = [type_name::<Logged<Boom>>(), "u8"];
+    assert_eq!(format!("{stack:?}"), format!("{names:?}"));
+    assert_eq!(stack.close().await, Ok(()));
+    assert_eq!(format!("{stack:?}"), "[]");
+}
+
 /// STK-2: a failed enter registers nothing, and those before it are exited, told of the failure.
 #[tokio::test]
 async fn a_failed_enter_registers_nothing() {
@@ -646,12 +663,12 @@ async fn a_dropped_stack_exits_on_its_own() {
 #[tokio::test]
 async fn a_hundred_thousand_entries_exit() {
     const ENTRIES: usize = 100_000;
-    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::new(AtomicUsize::new(0));
     let fill = |stack: &AsyncExitStack<Boom>| {
         for _ in 0..ENTRIES {
             let count = Arc::clone(&count);
             stack.callback(async move || {
-                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                count.fetch_add(1, Ordering::Relaxed);
             });
         }
     };
@@ -662,10 +679,7 @@ async fn a_hundred_thousand_entries_exit() {
     fill(&stack);
     drop(stack);
     drain().await;
-    assert_eq!(
-        count.load(std::sync::atomic::Ordering::Relaxed),
-        2 * ENTRIES
-    );
+    assert_eq!(count.load(Ordering::Relaxed), 2 * ENTRIES);
 }
 
 /// STK-5: what an exit pushes while the stack unwinds is run; a closed stack runs it at once, and says so.
@@ -700,6 +714,8 @@ async fn exits_can_be_registered_while_the_stack_unwinds() {
     let late = log.clone();
     let registered = registrar.callback(async move || late.write("late")).await;
     assert!(matches!(registered, Err(Closed { .. })));
+    let closed = registered.unwrap_err();
+    assert_eq!(closed.to_string(), "the exit stack is closed");
     assert_eq!(log.take(), ["late"]);
 }
 
@@ -727,6 +743,67 @@ async fn a_handle_outlives_the_borrow_of_the_stack() {
     assert!(b.borrow().is_none());
     assert_eq!(b.release().await, Ok(()));
     assert_eq!(log.take(), ["use b", "exit b: completed"]);
+}
+
+/// STK-1, ERR-6: a manager whose resource is lent by a handle sees the error before its exit.
+#[tokio::test]
+async fn a_manager_with_a_handle_sees_the_error() {
+    async fn run(log: &Log) -> Result<(), Boom> {
+        async_with! { AsyncExitStack::new() as stack => {
+            let mut a = stack.enter_owned(log.fallible("a")).await?;
+            a.borrow().expect("it is open").note();
+            Err(Boom("body"))?;
+        }}
+        Ok(())
+    }
+    let log = Log::new();
+    assert_eq!(run(&log).await, Err(Boom("body")));
+    let expected = [
+        "enter a",
+        "use a",
+        "inspect a: Boom(\"body\")",
+        "exit a: failed Boom",
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+/// STK-1, ORD-6: a manager that may interrupt is asked when, and for that the block is polled once more after the enter.
+/// It is not for one that never interrupts.
+#[tokio::test]
+async fn only_a_manager_that_may_interrupt_wakes_the_block() {
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let log = Log::new();
+    for (may_interrupt, expected) in [(false, 1), (true, 2)] {
+        let count = Arc::new(Count::default());
+        let (gate, waker) = (Gate::new(), Waker::from(Arc::clone(&count)));
+        let mut cx = Context::from_waker(&waker);
+        {
+            let mut block = pin!(async {
+                async_with! { AsyncExitStack::suppressing() as stack => {
+                    gate.opened().await;
+                    if may_interrupt {
+                        let (gate, raises) = (Some(Gate::new()), true);
+                        stack.enter(Interrupter { gate, raises }).await?;
+                    } else {
+                        stack.enter(log.fallible("a")).await?;
+                    }
+                    std::future::pending::<()>().await;
+                }}
+                Ok::<(), Boom>(())
+            });
+            assert!(block.as_mut().poll(&mut cx).is_pending());
+            gate.open();
+            assert!(block.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(count.0.load(Ordering::Relaxed), expected);
+        }
+        drain().await;
+    }
 }
 
 /// STK-1, CAN-6: a deadline that was entered through a stack interrupts its body.
@@ -913,7 +990,8 @@ async fn deadlines_of_a_stack_pass_one_after_the_other_during_an_exit() {
     assert_eq!(incidents(stack_reported), reported);
 }
 
-/// STK-1, CAN-6: what an entry interrupts is its body and the exits inside of it, not its own exit.
+/// STK-1, CAN-6: what an entry interrupts is its body and the exits inside of it, not its own exit: what that fails with is
+/// raised.
 #[tokio::test(start_paused = true)]
 async fn an_entry_does_not_interrupt_its_own_exit() {
     struct Alarm;
@@ -929,7 +1007,7 @@ async fn an_entry_does_not_interrupt_its_own_exit() {
         async fn exit(self, (): (), cause: Cause) -> Result<(), Boom> {
             assert_eq!(cause, Cause::Completed);
             tokio::time::sleep(Duration::from_secs(2)).await;
-            Ok(())
+            Err(Boom("exit"))
         }
 
         fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
@@ -947,8 +1025,140 @@ async fn an_entry_does_not_interrupt_its_own_exit() {
         }}
         Ok::<(), Boom>(())
     };
-    assert_eq!(stacked.await, Ok(()));
-    assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+    let (result, reported) = report::collect(stacked).await;
+    assert_eq!(result, Err(Boom("exit")));
+    assert!(reported.is_empty(), "{reported:?}");
+    let expected = [
+        "enter a",
+        "inspect a: Boom(\"exit\")",
+        "exit a: failed Boom",
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+/// STK-4, CAN-6, ERR-5: two entries interrupt one after the other while a block inside ends, and then leave the stack. The
+/// outer one's error is raised, the other's is reported, and where they are now they interrupt no more.
+#[tokio::test(start_paused = true)]
+async fn entries_that_interrupted_leave_the_stack() {
+    async fn stacked(
+        log: &Log,
+        gate: &Gate,
+        kept: &mut Option<AsyncExitStack<Boom>>,
+    ) -> Result<(), Boom> {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(alarm("outer", 2)).await?;
+            stack.enter(alarm("inner", 1)).await?;
+            let inside = async {
+                async_with! { log.manager("a").exit_waits_for(gate) => {} }
+            };
+            // They leave in the very poll after the one in which the outer entry interrupts.
+            let both_passed = async {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                pend(1).await;
+            };
+            tokio::select! {
+                () = inside => {}
+                () = both_passed => {}
+            }
+            *kept = Some(stack.pop_all());
+            std::future::pending::<()>().await;
+        }}
+        Ok(())
+    }
+    fn alarm(
+        what: &'static str,
+        seconds: u64,
+    ) -> impl AsyncContextManager<Error = Boom, Exit = ()> {
+        let elapsed = move |_| Boom(what);
+        timeout(Duration::from_secs(seconds)).map_err(elapsed)
+    }
+    let (log, gate, mut kept) = (Log::new(), Gate::new(), None);
+    opened_late(&gate);
+    let (result, reported) = report::collect(stacked(&log, &gate, &mut kept)).await;
+    assert_eq!(result, Err(Boom("outer")));
+    let [entry] = &reported[..] else {
+        panic!("{reported:?}")
+    };
+    assert_eq!(
+        (entry.phase, entry.cause),
+        (Phase::Interrupt, Cause::Cancelled)
+    );
+    assert_eq!(entry.incident.to_string(), "failed: Boom(\"inner\")");
+    let kept = kept.expect("the entries were moved out");
+    let entered = async {
+        async_with! { kept => { tokio::time::sleep(Duration::from_secs(9)).await; } }
+        Ok::<(), Boom>(())
+    };
+    assert_eq!(entered.await, Ok(()));
+}
+
+/// STK-1, CAN-6: a stack that is a manager is interrupted from outside. Its entries are not asked any more during the exits
+/// that follow.
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_is_a_manager_is_interrupted_from_outside() {
+    let after = |seconds| timeout(Duration::from_secs(seconds));
+    let (one, other) = (Log::new(), Log::new());
+    let (first, second) = (Gate::new(), Gate::new());
+    let nested = async {
+        async_with! {
+            after(1), one.manager("a"), after(2), one.manager("b").exit_waits_for(&first) => {
+                std::future::pending::<()>().await;
+            }
+        }
+        Ok::<(), Elapsed>(())
+    };
+    opened_late(&first);
+    assert!(nested.await.is_err());
+    let stacked = async {
+        async_with! { after(1), AsyncExitStack::<Elapsed>::new().into_manager() as stack => {
+            stack.enter_infallible(other.manager("a")).await;
+            stack.enter(after(2)).await?;
+            stack.enter_infallible(other.manager("b").exit_waits_for(&second)).await;
+            std::future::pending::<()>().await;
+        }}
+        Ok::<(), Elapsed>(())
+    };
+    opened_late(&second);
+    let (result, reported) = report::collect(stacked).await;
+    assert!(result.is_err());
+    assert!(reported.is_empty(), "{reported:?}");
+    let events = [
+        "enter a",
+        "enter b",
+        "exit b: cancelled",
+        "exited b",
+        "exit a: cancelled",
+    ];
+    assert_eq!(one.take(), events);
+    assert_eq!(other.take(), events);
+}
+
+/// STK-1, SUP-2, SUP-4: a stack that is a manager suppresses what its entries do; a panic too, also when an entry further
+/// out then suppresses an error.
+#[tokio::test]
+async fn a_stack_that_is_a_manager_suppresses() {
+    async fn run(log: &Log, end: End) -> Result<u8, Boom> {
+        let stack = AsyncExitStack::<Boom, Verdict>::suppressing();
+        Ok(async_with! { stack.into_manager() as stack => {
+            stack.enter(log.any("a").verdict(Verdict::Suppress)).await?;
+            stack.enter(log.any("b").exit_fails()).await?;
+            stack.enter(log.any("c").verdict(Verdict::SuppressPanic)).await?;
+            if let End::Panic = end {
+                std::panic::panic_any("body");
+            }
+            Err(Boom("body"))?;
+            1
+        } else { 2 }})
+    }
+    for (end, told) in [(End::Fail, "failed Boom"), (End::Panic, "panicked")] {
+        let log = Log::new();
+        assert_eq!(run(&log, end).await, Ok(2));
+        let exits = log.take();
+        let exits: Vec<_> = exits.iter().filter(|it| it.starts_with("exit")).collect();
+        let exit_c = format!("exit c: {told}");
+        let expected = [&*exit_c, "exit b: completed", "exit a: failed Boom"];
+        assert_eq!(exits, expected);
+    }
 }
 
 /// STK-1, CAN-6, ERR-5: a deadline outside of a stack that passes after an entry has interrupted the body, while a block
