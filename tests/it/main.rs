@@ -16,6 +16,7 @@
 mod attribute;
 mod cancellation;
 mod cost;
+mod deadlines;
 mod errors;
 mod examples;
 mod exit;
