@@ -11,6 +11,7 @@ use async_with::report::{self, Entry};
 use async_with::{AsyncContextManager, AsyncExitStack, Cause, Raised, Verdict, async_with, drain};
 use async_with_tests::{Log, short};
 use futures::FutureExt;
+use proptest::prelude::*;
 use tokio::runtime::Builder;
 use tokio::time::{sleep, timeout};
 
@@ -347,5 +348,201 @@ fn a_failure_is_suppressed_after_an_interruption() {
             "exit a: failed Boom",
         ];
         assert_eq!(told, expected);
+    }
+}
+
+/// STK-1, FLO-6: an exit of a stack fails after the body completed, or an entry further out interrupts it. The value that
+/// was to leave the block is dropped then, before the next exit, as in a block of its own; and when that drop panics, the
+/// next one is told so. It was dropped after all of them.
+#[test]
+fn a_value_that_is_given_up_is_dropped_before_the_next_exit() {
+    let fails = Item {
+        exit: Act::Fail,
+        ..PLAIN
+    };
+    let deadline = Item {
+        interrupts: Some(1),
+        ..PLAIN
+    };
+    let takes = Item {
+        exit_takes: 2,
+        ..PLAIN
+    };
+    let cases = [
+        (vec![PLAIN, fails], "failed Boom"),
+        (vec![deadline, PLAIN, takes], "cancelled"),
+    ];
+    for (items, told) in cases {
+        for value_drop in [Act::Succeed, Act::Panic] {
+            let items = items.clone();
+            let seen = Script {
+                items,
+                value_drop,
+                ..SCRIPT
+            }
+            .check();
+            let dropped = seen.events.iter().position(|it| it == "drop the value");
+            let told = if value_drop == Act::Panic {
+                "panicked"
+            } else {
+                told
+            };
+            let next = seen.events[dropped.expect("it is dropped")..]
+                .iter()
+                .find(|event| event.starts_with("exit "));
+            assert!(next.is_some_and(|next| next.ends_with(told)), "{seen:?}");
+        }
+    }
+}
+
+/// STK-1, CAN-6: a panic takes the place of an entry's interruption, its exit suppresses that, and who is outside of the
+/// stack interrupts. The error of the entry is gone; it was reported.
+#[test]
+fn a_panic_in_place_of_an_interruption_is_suppressed() {
+    let deadline = Item {
+        interrupts: Some(1),
+        exit_takes: 1,
+        verdict: Verdict::SuppressPanic,
+        ..PLAIN
+    };
+    let takes = |exit_takes| Item {
+        exit_takes,
+        ..PLAIN
+    };
+    // Before that exit is over, and in one after it.
+    for (at, items) in [
+        (3, vec![deadline.clone(), takes(3)]),
+        (5, vec![takes(2), deadline, takes(3)]),
+    ] {
+        let outermost = Item {
+            interrupts: Some(at),
+            ..PLAIN
+        };
+        let seen = Script {
+            items: [vec![outermost], items].concat(),
+            outside: 1,
+            body: Act::Panic,
+            ..SCRIPT
+        }
+        .check();
+        assert_eq!(seen.outcome, "raised: interrupt a");
+        assert_eq!(seen.reported, [""; 0]);
+    }
+}
+
+/// STK-1, CAN-6: who is outside of a stack interrupts after one of its entries did, while the blocks inside end. From then on
+/// the entries between them do not interrupt any more. They did, and their errors were reported.
+#[test]
+fn an_entry_does_not_count_after_an_interruption_from_outside() {
+    let deadline = |at| Item {
+        interrupts: Some(at),
+        ..PLAIN
+    };
+    let takes = Item {
+        exit_takes: 4,
+        ..PLAIN
+    };
+    for between in [2, 3] {
+        let seen = Script {
+            items: vec![deadline(2), deadline(between), deadline(1), takes.clone()],
+            outside: 1,
+            inside: 1,
+            ..SCRIPT
+        }
+        .check();
+        assert_eq!(seen.outcome, "raised: interrupt a");
+        let reported = ["c interrupt cancelled: failed: Boom(\"interrupt c\")"];
+        assert_eq!(seen.reported, reported);
+    }
+}
+
+/// STK-1, CAN-6, ERR-5: as above; a block inside panics, and an entry suppresses it. The error of the entry that interrupted
+/// first is reported. It was lost.
+#[test]
+fn a_panic_is_suppressed_after_an_interruption_from_outside() {
+    let deadline = |at| Item {
+        interrupts: Some(at),
+        ..PLAIN
+    };
+    let suppresses = Item {
+        verdict: Verdict::SuppressPanic,
+        ..PLAIN
+    };
+    let takes = Item {
+        exit_takes: 1,
+        ..PLAIN
+    };
+    let panics = Item {
+        exit: Act::Panic,
+        ..takes.clone()
+    };
+    let seen = Script {
+        items: vec![deadline(2), deadline(1), suppresses, takes, panics],
+        outside: 1,
+        inside: 2,
+        body_takes: 1,
+        ..SCRIPT
+    }
+    .check();
+    assert_eq!(seen.outcome, "raised: interrupt a");
+    let reported = ["b interrupt cancelled: failed: Boom(\"interrupt b\")"];
+    assert_eq!(seen.reported, reported);
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    (
+        prop::option::weighted(0.5, 1..7u64),
+        prop_oneof![2 => Just(0), 3 => 1..4u64],
+        prop_oneof![6 => Just(Act::Succeed), 3 => Just(Act::Fail), 2 => Just(Act::Panic)],
+        prop_oneof![9 => Just(Act::Succeed), 1 => Just(Act::Panic)],
+        prop_oneof![
+            Just(Verdict::Propagate),
+            Just(Verdict::Suppress),
+            Just(Verdict::SuppressPanic)
+        ],
+    )
+        .prop_map(|(interrupts, exit_takes, exit, inspect, verdict)| Item {
+            interrupts,
+            exit_takes,
+            exit,
+            inspect,
+            verdict,
+        })
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    (
+        prop::collection::vec(item(), 1..=NAMES.len()),
+        0..3usize,
+        prop_oneof![3 => Just(0), 1 => 1..3usize],
+        prop_oneof![Just(0), 1..4u64, Just(9)],
+        prop_oneof![3 => Just(Act::Succeed), 2 => Just(Act::Fail), 1 => Just(Act::Panic)],
+        // Who drops a block drops what is in it.
+        prop_oneof![
+            6 => Just((Act::Succeed, None)),
+            1 => Just((Act::Panic, None)),
+            2 => (1..9u64).prop_map(|at| (Act::Succeed, Some(at))),
+        ],
+    )
+        .prop_map(
+            |(items, outside, inside, body_takes, body, (value_drop, dropped))| Script {
+                items,
+                outside,
+                inside,
+                body_takes,
+                body,
+                value_drop,
+                dropped,
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// STK-1, CAN-6: whatever interrupts, fails, panics and suppresses, and whenever.
+    #[test]
+    fn a_stack_is_interrupted_as_nested_blocks_are(script in script()) {
+        prop_assert_eq!(script.see(true), script.see(false));
     }
 }
