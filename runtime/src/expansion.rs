@@ -395,12 +395,13 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M,
         if let Some((phase, incident)) = self.settled.outgoing.failure::<RT, VT>() {
             report_of(manager, phase, cause, incident);
         }
-        self.suppressed();
+        if let Err(later) = self.give_up() {
+            report_of(manager, Phase::Body, cause, Incident::panic(later));
+        }
     }
 
     fn suppressed(&mut self) {
-        let suppressed = mem::replace(&mut self.settled.outgoing, Outgoing::Suppressed);
-        if let Err(later) = drop_caught(suppressed) {
+        if let Err(later) = self.give_up() {
             report_of(
                 name_at(self.place),
                 Phase::Body,
@@ -408,6 +409,13 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M,
                 Incident::panic(later),
             );
         }
+    }
+
+    fn give_up(&mut self) -> Result<(), Payload> {
+        drop_caught(mem::replace(
+            &mut self.settled.outgoing,
+            Outgoing::Suppressed,
+        ))
     }
 
     fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {

@@ -76,8 +76,10 @@ pub trait Left {
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>));
     /// Reports the failure, because a panic takes its place.
     fn lost(&mut self, manager: &'static str, cause: Cause);
-    /// Nothing is going to leave any more.
+    /// A failure is suppressed: nothing is going to leave any more.
     fn suppressed(&mut self);
+    /// Something else leaves in its place. Fails with what panicked when it was dropped.
+    fn give_up(&mut self) -> Result<(), Payload>;
     /// Takes the error of the interruption that ended the body.
     fn take_interrupt(&mut self) -> Option<Box<dyn Any>>;
     /// Whether the block is interrupted from further out.
@@ -91,6 +93,9 @@ impl Left for NothingLeft {
     fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
     fn lost(&mut self, _: &'static str, _: Cause) {}
     fn suppressed(&mut self) {}
+    fn give_up(&mut self) -> Result<(), Payload> {
+        Ok(())
+    }
     fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {
         None
     }
@@ -138,6 +143,9 @@ pub trait Managed: Sized {
 
     /// While the blocks inside end after an interruption: what is further out in a stack may interrupt in its place.
     fn poll_interrupts(&self, _: &mut Context<'_>) {}
+
+    /// In the poll after those: whoever is outside of the stack may have interrupted in the very same one.
+    fn settle_interrupts(&self, _is_cancelled: bool) {}
 }
 
 /// The name of a manager, which is kept with what it owes, so that blocks need no room for it.

@@ -396,6 +396,9 @@ where
             let Some(member) = &frame.member else {
                 return Poll::Pending;
             };
+            if told {
+                manager.settle_interrupts(member.is_cancelled());
+            }
             if this.fired.is_some() && !mem::replace(this.is_settled, true) && member.is_cancelled()
             {
                 // A manager further out has interrupted in the very same poll.

@@ -118,6 +118,8 @@ struct Interrupts<E> {
     waker: Option<Waker>,
     /// The last one, and before it those that it overtook: it is further out.
     fired: Fired<E>,
+    /// The last one did so in the last poll.
+    just_fired: bool,
     /// Of a stack that is a manager, and interrupted with no error to raise.
     moves_on: bool,
     /// What it then failed with.
@@ -141,6 +143,7 @@ impl<E: 'static> Interrupts<E> {
             running,
             waker: None,
             fired: Vec::new(),
+            just_fired: false,
             moves_on: false,
             failed: None,
         }))
@@ -1156,7 +1159,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 let late = drop_caught(exit);
                 match result {
                     Ok(Ok(verdict)) => self.returned(at, verdict, left),
-                    Ok(Err(error)) => self.failed(name, told, error),
+                    Ok(Err(error)) => self.failed(name, told, error, left),
                     Err(payload) => self.panicked(name, Phase::Exit, told, payload, left),
                 }
                 self.conclude(Source::Entry(at), name, told, left);
@@ -1210,8 +1213,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        // The error of an entry is with this stack. Without one, whoever is further out interrupted in the same poll.
-        self.just_fired = left.take_interrupt().is_none();
+        // The error of an entry is with this stack.
+        left.take_interrupt();
         self.interrupt_outside(left);
         if lock(&self.shared.late).entries.is_empty() {
             self.take_turn(Source::Entry(self.innermost()));
@@ -1312,24 +1315,28 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if !suppresses {
             return;
         }
-        self.own = None;
-        let is_held = self.raised.take().is_some() || self.panicked.is_some();
+        (self.own, self.raised) = (None, None);
         if let Some(payload) = self.panicked.take() {
             drop(Incident::panic(payload));
         }
-        if self.is_interrupted_outside(Source::Entry(at)) {
-            if !is_held {
-                left.suppressed();
-            }
-            self.cause = Cause::Cancelled;
-            return;
-        }
         left.suppressed();
-        self.interrupted = false;
-        self.cause = Cause::Completed;
-        if self.suppressed != Verdict::SuppressPanic {
-            self.suppressed = verdict;
+        if self.is_interrupted_outside(Source::Entry(at)) {
+            self.cause = Cause::Cancelled;
+        } else {
+            self.cause = Cause::Completed;
+            if self.suppressed != Verdict::SuppressPanic {
+                self.suppressed = verdict;
+            }
         }
+    }
+
+    /// What left the body goes no further. Returns whether it could be dropped, and did not panic then.
+    fn give_up(&mut self, name: &'static str, told: Cause, left: &mut dyn Left) -> bool {
+        let Err(payload) = left.give_up() else {
+            return true;
+        };
+        self.panicked(name, Phase::Body, told, payload, left);
+        false
     }
 
     /// Whether the body was interrupted by an entry further out than this one, or from outside of the stack.
@@ -1373,7 +1380,11 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 None => left.lost(name, told),
             },
             Cause::Cancelled => self.report_own(name, told),
-            Cause::Completed => {}
+            Cause::Completed => {
+                if !self.give_up(name, told, left) {
+                    return;
+                }
+            }
             _ => return,
         }
         self.cause = Cause::Cancelled;
@@ -1385,8 +1396,9 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         }
     }
 
-    fn failed(&mut self, name: &'static str, told: Cause, error: E) {
-        if self.cause == Cause::Completed && !self.interrupted {
+    fn failed(&mut self, name: &'static str, told: Cause, error: E, left: &mut dyn Left) {
+        let is_raised = self.cause == Cause::Completed && !self.interrupted;
+        if is_raised && self.give_up(name, told, left) {
             self.cause = Cause::Failed(ErrorType::of::<E>());
             self.raised = Some(error);
         } else {
@@ -1418,6 +1430,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
 
     /// The entries outside of the one that interrupted the body are told of its error, unless a panic took its place.
     fn interruption_goes_on(&mut self, of: Source) {
+        self.overtaken.retain(|(source, _)| *source != of);
         if !self.interrupted || self.fired != Some(of) {
             return;
         }
@@ -1596,6 +1609,7 @@ impl<E> Future for StackInterrupt<E> {
             }
         };
         interrupts.fired.push((Source::Entry(at), kept));
+        interrupts.just_fired = true;
         Poll::Ready(StackError(raised))
     }
 }
@@ -1769,7 +1783,18 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
             let name = |_| self.name();
             if let Some((of, error)) = interrupts.poll_further_out(at, name, Cause::Cancelled, cx) {
                 interrupts.fired.push((Source::Entry(of), error));
+                interrupts.just_fired = true;
             }
+        }
+    }
+
+    fn settle_interrupts(&self, is_cancelled: bool) {
+        let mut interrupts = lock(&self.0.interrupts);
+        if std::mem::take(&mut interrupts.just_fired)
+            && is_cancelled
+            && let Some((_, error)) = interrupts.fired.last_mut()
+        {
+            *error = None;
         }
     }
 
