@@ -18,7 +18,6 @@
     clippy::type_complexity
 )]
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Debug;
@@ -418,13 +417,9 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M,
         ))
     }
 
-    fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {
-        if !matches!(self.settled.outgoing, Outgoing::Interrupted(_)) {
-            return None;
-        }
-        match mem::replace(&mut self.settled.outgoing, Outgoing::Suppressed) {
-            Outgoing::Interrupted(error) => Some(Box::new(error)),
-            _ => None,
+    fn drop_interrupt(&mut self) {
+        if let Outgoing::Interrupted(_) = self.settled.outgoing {
+            self.settled.outgoing = Outgoing::Suppressed;
         }
     }
 

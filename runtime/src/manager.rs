@@ -80,8 +80,8 @@ pub trait Left {
     fn suppressed(&mut self);
     /// Something else leaves in its place. Fails with what panicked when it was dropped.
     fn give_up(&mut self) -> Result<(), Payload>;
-    /// Takes the error of the interruption that ended the body.
-    fn take_interrupt(&mut self) -> Option<Box<dyn Any>>;
+    /// Drops what stands for the error of the interruption that ended the body, because the exit has the error itself.
+    fn drop_interrupt(&mut self);
     /// Whether the block is interrupted from further out.
     fn is_cancelled(&self) -> bool;
 }
@@ -96,9 +96,7 @@ impl Left for NothingLeft {
     fn give_up(&mut self) -> Result<(), Payload> {
         Ok(())
     }
-    fn take_interrupt(&mut self) -> Option<Box<dyn Any>> {
-        None
-    }
+    fn drop_interrupt(&mut self) {}
     fn is_cancelled(&self) -> bool {
         false
     }

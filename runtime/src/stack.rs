@@ -1213,8 +1213,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        // The error of an entry is with this stack.
-        left.take_interrupt();
+        left.drop_interrupt();
         self.interrupt_outside(left);
         if lock(&self.shared.late).entries.is_empty() {
             self.take_turn(Source::Entry(self.innermost()));
