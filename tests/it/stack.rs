@@ -705,8 +705,11 @@ async fn exits_can_be_registered_while_the_stack_unwinds() {
     let (log, gate) = (Log::new(), Gate::new());
     let expected = ["fourth", "third", "pushed by second", "first"];
     // Also when the block is dropped.
-    assert!(run(&log, &gate).now_or_never().is_none());
-    drain().await;
+    let dropped = async {
+        assert!(run(&log, &gate).now_or_never().is_none());
+        drain().await;
+    };
+    assert_eq!(report::collect(dropped).await, ((), vec![]));
     assert_eq!(log.take(), expected);
     gate.open();
     let registrar = run(&log, &gate).await.expect("nothing fails");
@@ -1198,6 +1201,22 @@ async fn a_deadline_outside_of_a_stack_overtakes_that_of_an_entry() {
     assert!(result.is_err());
     assert_eq!(log.take(), events);
     assert_eq!(stack_reported, reported);
+}
+
+/// STK-1, ERR-1: what a stack fails with is shown as the error that it is.
+#[tokio::test]
+async fn the_error_of_a_stack_is_that_of_its_entry() {
+    let log = Log::new();
+    let mut manager = AsyncExitStack::<Boom>::new().into_manager();
+    let stack = manager.enter().await.expect("it is empty");
+    let failing = stack.enter(log.fallible("a").exit_fails()).await;
+    assert!(failing.is_ok());
+    let error = manager
+        .exit(stack, Cause::Completed)
+        .await
+        .expect_err("a fails");
+    assert_eq!(format!("{error:?}"), r#"Boom("a")"#);
+    assert_eq!(error.into_inner(), Some(Boom("a")));
 }
 
 /// STK-1: a stack is a manager like any other, also in an adaptor and in another stack.
