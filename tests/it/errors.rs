@@ -284,6 +284,8 @@ async fn inspect_sees_and_changes_the_error() {
 /// EXI-4: causes are the same when their errors are of the same type, and show it.
 #[test]
 fn a_cause_is_compared_and_shown_by_the_type_of_its_error() {
+    assert!(Cause::Completed.is_completed());
+    assert!(!Cause::Dropped.is_completed());
     let boom = Cause::Failed(ErrorType::of::<Boom>());
     assert_eq!(boom, Cause::Failed(ErrorType::of::<Boom>()));
     assert_ne!(boom, Cause::Failed(ErrorType::of::<Wrapped>()));
