@@ -379,7 +379,6 @@ pub struct Settled<M: Managed, R, V, RT, VT> {
 /// What left the body, while the exit is polled.
 struct Leaving<'a, M: Managed, R, V, RT, VT> {
     settled: &'a mut Settled<M, R, V, RT, VT>,
-    place: Option<Place>,
     cancelled: bool,
 }
 
@@ -396,17 +395,6 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M,
         }
         if let Err(later) = self.give_up() {
             report_of(manager, Phase::Body, cause, Incident::panic(later));
-        }
-    }
-
-    fn suppressed(&mut self) {
-        if let Err(later) = self.give_up() {
-            report_of(
-                name_at(self.place),
-                Phase::Body,
-                self.settled.cause,
-                Incident::panic(later),
-            );
         }
     }
 
@@ -588,12 +576,7 @@ where
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(frame::exiting(*this.place, cancelled, || {
-            let mut left = Leaving {
-                settled,
-                place: *this.place,
-                cancelled,
-            };
-            this.exit.poll_exit(cx, &mut left)
+            this.exit.poll_exit(cx, &mut Leaving { settled, cancelled })
         }));
         let Some(settled) = this.stage.take() else {
             return Poll::Pending;

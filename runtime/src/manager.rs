@@ -76,9 +76,7 @@ pub trait Left {
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>));
     /// Reports the failure, because a panic takes its place.
     fn lost(&mut self, manager: &'static str, cause: Cause);
-    /// A failure is suppressed: nothing is going to leave any more.
-    fn suppressed(&mut self);
-    /// Something else leaves in its place. Fails with what panicked when it was dropped.
+    /// It is suppressed, or something else leaves in its place. Fails with what panicked when it was dropped.
     fn give_up(&mut self) -> Result<(), Payload>;
     /// Drops what stands for the error of the interruption that ended the body, because the exit has the error itself.
     fn drop_interrupt(&mut self);
@@ -92,7 +90,6 @@ pub(crate) struct NothingLeft;
 impl Left for NothingLeft {
     fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
     fn lost(&mut self, _: &'static str, _: Cause) {}
-    fn suppressed(&mut self) {}
     fn give_up(&mut self) -> Result<(), Payload> {
         Ok(())
     }

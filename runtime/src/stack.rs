@@ -1158,7 +1158,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 } = running;
                 let late = drop_caught(exit);
                 match result {
-                    Ok(Ok(verdict)) => self.returned(at, verdict, left),
+                    Ok(Ok(verdict)) => self.returned(at, name, told, verdict, left),
                     Ok(Err(error)) => self.failed(name, told, error, left),
                     Err(payload) => self.panicked(name, Phase::Exit, told, payload, left),
                 }
@@ -1303,7 +1303,14 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         Some((self.entries.len(), entry))
     }
 
-    fn returned(&mut self, at: usize, verdict: Verdict, left: &mut dyn Left) {
+    fn returned(
+        &mut self,
+        at: usize,
+        name: &'static str,
+        told: Cause,
+        verdict: Verdict,
+        left: &mut dyn Left,
+    ) {
         let suppresses = match (verdict, self.cause) {
             (Verdict::Propagate, _)
             | (_, Cause::Completed | Cause::Dropped)
@@ -1318,7 +1325,6 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         if let Some(payload) = self.panicked.take() {
             drop(Incident::panic(payload));
         }
-        left.suppressed();
         if self.is_interrupted_outside(Source::Entry(at)) {
             self.cause = Cause::Cancelled;
         } else {
@@ -1327,6 +1333,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                 self.suppressed = verdict;
             }
         }
+        self.give_up(name, told, left);
     }
 
     /// What left the body goes no further. Returns whether it could be dropped, and did not panic then.
