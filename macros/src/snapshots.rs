@@ -227,6 +227,7 @@ fn jump() {
         -     __end.await
         +         return __end.await;
         +     }
+        +     #[allow(unreachable_code)]
         +     return async_with::expansion::jump(&__ended, 0u32).await;
           }).await
           ..
@@ -272,9 +273,11 @@ fn jump_with_value() {
         +     let mut __jump_value_0 = async_with::expansion::None;
               match {
           ..
-          let file = __lent;
-        + __jump_value_0 = async_with::expansion::Some(__jump_type_0.same('__async_with_jump_0: {
-              let __end = async_with::expansion::finish(__value_type.twin(), if false {
+          let __lent = __lent;
+        - let file = __lent;
+        + let file = __lent; {
+        +     __jump_value_0 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0, '__async_with_jump_0: {
+                  let __end = async_with::expansion::finish(__value_type.twin(), if false {
           ..
           let text = file.read().await;
         + for line in text.lines() {
@@ -287,10 +290,12 @@ fn jump_with_value() {
         + }
           text.len()
           ..
-                  #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                      #[allow(unreachable_code, clippy::diverging_sub_expression)]
         -     __end.await
-        +         return __end.await;
-        +     }));
+        +             return __end.await;
+        +         }));
+        +     }
+        +     #[allow(unreachable_code)]
         +     return async_with::expansion::jump(&__ended, 0u32).await;
           }).await
           ..
