@@ -21,10 +21,13 @@ use std::task::{Context, Poll};
 
 use crate::expansion::Never;
 use crate::frame::{self, Frame};
+use crate::interruption::IfThere;
 use crate::manager::{InFrame, Lends, Surviving};
 use crate::registry::Place;
 use crate::sync::{Mutex, MutexGuard};
-use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
+use crate::{
+    AsyncContextManager, Cause, ExitVerdict, Interruption, ScopedAsyncContextManager, Verdict,
+};
 
 type Interrupt<E> = Pin<Box<dyn Future<Output = E> + Send>>;
 
@@ -71,13 +74,11 @@ impl<R, E> Slot<R, E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the interruption that was given with the resource may fire.
-    fn may_interrupt(&self) -> bool {
-        self.lock().interrupt.is_some()
-    }
-
-    fn take_interrupt(&self) -> Option<Interrupt<E>> {
-        self.lock().interrupt.take()
+    /// The interruption that was given with the resource.
+    fn take_interrupt(&self) -> IfThere<Interrupt<E>> {
+        IfThere {
+            interrupt: self.lock().interrupt.take(),
+        }
     }
 }
 
@@ -388,13 +389,6 @@ where
     Ok(Yielded { given, generator })
 }
 
-async fn interrupt<E>(interrupt: Option<Interrupt<E>>) -> E {
-    match interrupt {
-        Some(interrupt) => interrupt.await,
-        None => std::future::pending().await,
-    }
-}
-
 impl<R, E, V> AsyncContextManager for Generated<R, E, V>
 where
     R: Send + 'static,
@@ -417,8 +411,8 @@ where
         resource.generator.exit(resource.given, cause)
     }
 
-    fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + Send + use<R, E, V> {
-        interrupt(self.slot.take_interrupt())
+    fn interrupt(&self, _: &Self::Resource) -> impl Interruption<E> + Send + use<R, E, V> {
+        self.slot.take_interrupt()
     }
 
     fn name(&self) -> &'static str {
@@ -444,8 +438,8 @@ where
         resource.generator.exit(resource.given, cause)
     }
 
-    fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + use<R, E, V, F> {
-        interrupt(self.slot.take_interrupt())
+    fn interrupt(&self, _: &Self::Resource) -> impl Interruption<E> + use<R, E, V, F> {
+        self.slot.take_interrupt()
     }
 
     fn name(&self) -> &'static str {
@@ -463,8 +457,8 @@ where
         self.0.slot.lock().place
     }
 
-    fn may_interrupt(&self) -> bool {
-        self.0.slot.may_interrupt()
+    fn place_of(resource: &Self::Resource) -> Option<Place> {
+        resource.generator.slot.lock().place
     }
 }
 
@@ -478,8 +472,8 @@ where
         self.0.slot.lock().place
     }
 
-    fn may_interrupt(&self) -> bool {
-        self.0.slot.may_interrupt()
+    fn place_of(resource: &Self::Resource) -> Option<Place> {
+        resource.generator.slot.lock().place
     }
 }
 

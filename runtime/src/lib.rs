@@ -11,6 +11,8 @@ mod frame;
 mod generator;
 pub mod guide;
 mod interrupt;
+mod interruption;
+mod level;
 mod limits;
 mod manager;
 mod managers;
@@ -33,6 +35,7 @@ pub use adaptors::{EnterWithin, OrElapsed};
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
 pub use detach::{detach, set_spawner};
 pub use generator::{Generated, ScopedGenerated, Yielded};
+pub use interruption::{Interruption, NoInterruption};
 #[cfg(feature = "tokio")]
 pub use limits::set_exit_deadline;
 pub use managers::{

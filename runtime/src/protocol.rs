@@ -1,9 +1,9 @@
 //! The two protocol traits.
 
 use std::fmt::Debug;
-use std::future::{Future, pending};
+use std::future::Future;
 
-use crate::{Cause, ExitVerdict, Raised};
+use crate::{Cause, ExitVerdict, Interruption, NoInterruption, Raised};
 
 /// A manager whose exit survives cancellation.
 ///
@@ -124,14 +124,15 @@ pub trait AsyncContextManager: Sized + Send + 'static {
         let _ = (resource, raised);
     }
 
-    /// Resolves when the body is to be interrupted, to the error that is then raised (rule CAN-6).
+    /// Resolves when the body is to be interrupted, to the error that is then raised (rule CAN-6). By default it never
+    /// does, and the type says so.
     ///
-    /// An implementation must capture neither `self` nor the resource, hence `use<Self>`:
+    /// An [`Interruption`] is any future. An implementation must capture neither `self` nor the resource, hence
+    /// `use<Self>`:
     ///
     /// ```
-    /// # use async_with::{AsyncContextManager, Cause};
+    /// # use async_with::{AsyncContextManager, Cause, Interruption};
     /// # use std::convert::Infallible;
-    /// # use std::future::Future;
     /// # use std::time::Duration;
     /// # struct Patience(Duration);
     /// #[derive(Debug)]
@@ -144,7 +145,7 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     /// #   async fn exit(self, (): (), _: Cause) -> Result<(), TookTooLong> { Ok(()) }
     ///     type Error = TookTooLong;
     ///
-    ///     fn interrupt(&self, _: &()) -> impl Future<Output = TookTooLong> + Send + use<> {
+    ///     fn interrupt(&self, _: &()) -> impl Interruption<TookTooLong> + Send + use<> {
     ///         let patience = self.0;
     ///         async move {
     ///             tokio::time::sleep(patience).await;
@@ -157,10 +158,10 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     fn interrupt(
         &self,
         resource: &Self::Resource,
-    ) -> impl Future<Output = Self::Error> + Send + use<Self> // in an `impl`, write `use<>`
+    ) -> impl Interruption<Self::Error> + Send + use<Self> // in an `impl`, write `use<>`
     {
         let _ = resource;
-        pending()
+        NoInterruption
     }
 
     /// Makes a guard that is held while the body is polled, each time, and while it is dropped (rule EXI-6): an entered
@@ -258,12 +259,9 @@ pub trait ScopedAsyncContextManager: Sized {
     }
 
     /// See [`AsyncContextManager::interrupt`].
-    fn interrupt(
-        &self,
-        resource: &Self::Resource,
-    ) -> impl Future<Output = Self::Error> + use<Self> {
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<Self> {
         let _ = resource;
-        pending()
+        NoInterruption
     }
 
     /// See [`AsyncContextManager::around_poll`].

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::detach::{detach_exit, drop_caught};
 use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
+use crate::interruption::fires;
 use crate::manager::{
     Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, Surviving, exit_alone,
     report_of,
@@ -22,9 +23,11 @@ use crate::manager::{
 use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
-use crate::scope::Interrupt;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
-use crate::{AsyncContextManager, Cause, CleanUp, ErrorType, ExitVerdict, Raised, Verdict, limits};
+use crate::{
+    AsyncContextManager, Cause, CleanUp, ErrorType, ExitVerdict, Interruption, Raised, Verdict,
+    limits,
+};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -352,7 +355,7 @@ where
     K: 'static,
 {
     type Entering<'s> = Entering<'s, &'s mut M::Resource, M::Error>;
-    type EnteringOwned<'s> = Entering<'s, Handle<M>, M::Error>;
+    type EnteringOwned<'s> = Entering<'s, Handle<M, M::Resource>, M::Error>;
 
     fn enter_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_> {
         Box::pin(async move {
@@ -582,14 +585,20 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// As [`enter`](Self::enter).
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
-    pub async fn enter_infallible<M>(&self, manager: M) -> &mut M::Resource
+    pub fn enter_infallible<M>(
+        &self,
+        manager: M,
+    ) -> impl Future<Output = &mut M::Resource> + Send + use<'_, M, E, V>
     where
         M: AsyncContextManager<Error = Infallible>,
         V: Takes<M::Exit>,
     {
-        match EnteredInto::<E, V, NeverRaised>::enter_into(manager, self).await {
-            Ok(resource) => resource,
-            Err(never) => match never {},
+        let entering = EnteredInto::<E, V, NeverRaised>::enter_into(manager, self);
+        async {
+            match entering.await {
+                Ok(resource) => resource,
+                Err(never) => match never {},
+            }
         }
     }
 
@@ -853,11 +862,8 @@ where
     E: 'static,
     K: 'static,
 {
-    fn may_fire<I>(_: &I) -> bool {
-        Interrupt::<I>::may_fire()
-    }
     let interrupt = manager.interrupt(resource);
-    may_fire(&interrupt).then(|| Box::pin(async { interrupt.await.raised_as() }) as _)
+    (!interrupt.is_never()).then(|| Box::pin(async { fires(interrupt).await.raised_as() }) as _)
 }
 
 /// A closure that is run in its turn, and sees nothing.
@@ -893,22 +899,25 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Drop for AsyncExitStack<E, V> {
 
 /// A manager that was entered by [`AsyncExitStack::enter_owned`]. The stack exits it, whether the handle is still there
 /// or not.
-pub struct Handle<M: AsyncContextManager>(Arc<Mutex<Shelf<M>>>);
+///
+/// The resource is a parameter, so that the handle can be held across an await in a `Send` future whatever lifetimes are
+/// in it (rule TYP-1).
+pub struct Handle<M, R = <M as AsyncContextManager>::Resource>(Arc<Mutex<Shelf<M, R>>>);
 
-struct Shelf<M: AsyncContextManager> {
-    content: Content<M>,
+struct Shelf<M, R> {
+    content: Content<M, R>,
     /// An exit that waits for the resource to come back.
     exit: Option<Waker>,
 }
 
-enum Content<M: AsyncContextManager> {
-    Here(M, M::Resource),
+enum Content<M, R> {
+    Here(M, R),
     Lent,
     Exited,
 }
 
-impl<M: AsyncContextManager> Shelf<M> {
-    fn take(&mut self, leave: Content<M>) -> Option<(M, M::Resource)> {
+impl<M, R> Shelf<M, R> {
+    fn take(&mut self, leave: Content<M, R>) -> Option<(M, R)> {
         match std::mem::replace(&mut self.content, leave) {
             Content::Here(manager, resource) => Some((manager, resource)),
             other => {
@@ -919,10 +928,14 @@ impl<M: AsyncContextManager> Shelf<M> {
     }
 }
 
-impl<M: AsyncContextManager> Handle<M> {
+impl<M, R> Handle<M, R>
+where
+    M: AsyncContextManager<Resource = R>,
+    R: Send + 'static,
+{
     /// Lends the resource; `None` when it was exited. An exit of the stack that starts meanwhile waits for it to come
     /// back.
-    pub fn borrow(&mut self) -> Option<Loan<'_, M>> {
+    pub fn borrow(&mut self) -> Option<Loan<'_, M, R>> {
         let content = lock(&self.0).take(Content::Lent)?;
         Some(Loan {
             content: Some(content),
@@ -945,30 +958,32 @@ impl<M: AsyncContextManager> Handle<M> {
     ///
     /// Dropped before it is ready, the exit goes on elsewhere (rule CAN-2). [`drain`](crate::drain()) waits for it from
     /// then on.
-    pub async fn release(self) -> Result<(), M::Error> {
-        let content = lock(&self.0).take(Content::Exited);
-        let Some((manager, resource)) = content else {
-            return Ok(());
-        };
-        let exit = Surviving(manager).exit(resource, Cause::Completed, None, None);
-        match exit_alone(exit).await {
-            Exited::Returned(_) => Ok(()),
-            Exited::Failed(error) => Err(error),
-            Exited::Panicked(payload) => resume_unwind(payload),
+    pub fn release(self) -> impl Future<Output = Result<(), M::Error>> + Send {
+        async move {
+            let content = lock(&self.0).take(Content::Exited);
+            let Some((manager, resource)) = content else {
+                return Ok(());
+            };
+            let exit = Surviving(manager).exit(resource, Cause::Completed, None, None);
+            match exit_alone(exit).await {
+                Exited::Returned(_) => Ok(()),
+                Exited::Failed(error) => Err(error),
+                Exited::Panicked(payload) => resume_unwind(payload),
+            }
         }
     }
 }
 
 /// A resource that a [`Handle`] lends. It comes back when this is dropped.
-pub struct Loan<'a, M: AsyncContextManager> {
-    content: Option<(M, M::Resource)>,
-    shelf: &'a Mutex<Shelf<M>>,
+pub struct Loan<'a, M, R = <M as AsyncContextManager>::Resource> {
+    content: Option<(M, R)>,
+    shelf: &'a Mutex<Shelf<M, R>>,
 }
 
-impl<M: AsyncContextManager> Deref for Loan<'_, M> {
-    type Target = M::Resource;
+impl<M, R> Deref for Loan<'_, M, R> {
+    type Target = R;
 
-    fn deref(&self) -> &M::Resource {
+    fn deref(&self) -> &R {
         match &self.content {
             Some((_, resource)) => resource,
             None => unreachable!("it is there until the loan is dropped"),
@@ -976,8 +991,8 @@ impl<M: AsyncContextManager> Deref for Loan<'_, M> {
     }
 }
 
-impl<M: AsyncContextManager> DerefMut for Loan<'_, M> {
-    fn deref_mut(&mut self) -> &mut M::Resource {
+impl<M, R> DerefMut for Loan<'_, M, R> {
+    fn deref_mut(&mut self) -> &mut R {
         match &mut self.content {
             Some((_, resource)) => resource,
             None => unreachable!("it is there until the loan is dropped"),
@@ -985,7 +1000,7 @@ impl<M: AsyncContextManager> DerefMut for Loan<'_, M> {
     }
 }
 
-impl<M: AsyncContextManager> Drop for Loan<'_, M> {
+impl<M, R> Drop for Loan<'_, M, R> {
     fn drop(&mut self) {
         let mut loan = lock(self.shelf);
         if let Some((manager, resource)) = self.content.take() {
@@ -999,7 +1014,7 @@ impl<M: AsyncContextManager> Drop for Loan<'_, M> {
 
 /// The entry of a manager that a handle lends.
 struct Shelved<M: AsyncContextManager, K> {
-    shelf: Arc<Mutex<Shelf<M>>>,
+    shelf: Arc<Mutex<Shelf<M, M::Resource>>>,
     conversion: PhantomData<fn() -> K>,
 }
 
@@ -1725,7 +1740,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
     fn interrupt(
         &self,
         _: &AsyncExitStack<E, V>,
-    ) -> impl Future<Output = StackError<E>> + Send + use<E, V> {
+    ) -> impl Interruption<StackError<E>> + Send + use<E, V> {
         StackInterrupt {
             interrupts: Arc::clone(&self.0.interrupts),
             in_block: false,
@@ -1773,10 +1788,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     // Each manager's own runs before its exit.
     fn inspect(&mut self, _: &mut AsyncExitStack<E, V>, _: Raised<'_>) {}
 
-    fn interrupt(
-        &self,
-        _: &AsyncExitStack<E, V>,
-    ) -> impl Future<Output = StackError<E>> + use<E, V> {
+    fn interrupt(&self, _: &AsyncExitStack<E, V>) -> impl Interruption<StackError<E>> + use<E, V> {
         StackInterrupt {
             interrupts: Arc::clone(&self.0.interrupts),
             in_block: true,

@@ -89,7 +89,7 @@ impl AsyncContextManager for Managed {
         let _ = self.item.inspect.act(&format!("inspect {}", self.name));
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let (at, name) = (self.item.interrupts, self.name);
         async move {
             match at {

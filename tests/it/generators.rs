@@ -697,7 +697,7 @@ impl AsyncContextManager for PanicsBesideTheYield {
     }
 
     #[allow(clippy::manual_async_fn)]
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         async { std::panic::panic_any("interrupt") }
     }
 }

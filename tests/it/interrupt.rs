@@ -865,7 +865,7 @@ impl ScopedAsyncContextManager for Interrupts {
         Ok(self.verdict)
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + use<> {
         let gate = self.gate.clone();
         async move {
             gate.opened().await;
@@ -932,7 +932,7 @@ async fn an_interruption_without_state_is_cooperative() {
             Ok(())
         }
 
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             poll_fn(|_| {
                 if SHUTDOWN.load(Ordering::SeqCst) {
                     Poll::Ready(Boom("shutdown"))

@@ -158,7 +158,7 @@ impl AsyncContextManager for Hook {
         }
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let hook = self.1;
         if hook == "interrupt" {
             std::panic::panic_any("interrupt");

@@ -464,7 +464,7 @@ async fn a_panic_in_an_interrupt_of_an_entry() {
         }
 
         #[allow(unreachable_code)]
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             panic_any("interrupt");
             pending()
         }

@@ -293,7 +293,7 @@ impl AsyncContextManager for Interrupter {
         })
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let gate = self.gate.clone();
         async move {
             match gate {
@@ -1013,7 +1013,7 @@ async fn an_entry_does_not_interrupt_its_own_exit() {
             Err(Boom("exit"))
         }
 
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             async {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 Boom("alarm")

@@ -229,7 +229,7 @@ async fn futures_and_provided_methods_are_kept() {
             std::future::ready(Ok(Verdict::Propagate))
         }
 
-        fn interrupt(&self, _: &u8) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, _: &u8) -> impl Interruption<Boom> + Send + use<> {
             std::future::ready(Boom("interrupted"))
         }
     }

@@ -76,7 +76,7 @@ macro_rules! probe {
                 self.log.write(format!("inspect {resource}: {raised:?}"));
             }
 
-            fn interrupt(&self, resource: &u32) -> impl Future<Output = Boom> + use<> {
+            fn interrupt(&self, resource: &u32) -> impl Interruption<Boom> + use<> {
                 self.log.write(format!("interrupt {resource}"));
                 let gate = self.gate.clone();
                 async move {

@@ -312,7 +312,7 @@ async fn who_interrupts_may_suppress_that() {
             Ok(self.1)
         }
 
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             let token = self.0.clone();
             async move {
                 token.cancelled().await;

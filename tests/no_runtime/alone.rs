@@ -95,7 +95,7 @@ impl AsyncContextManager for Interrupts {
         Ok(Verdict::Suppress)
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let gate = self.0.clone();
         async move {
             gate.opened().await;

@@ -16,7 +16,7 @@ use super::failure::{Failure, Pending};
 use super::move_on_when_cancelled;
 use crate::expansion::Never;
 use crate::report::{self, Collector, Entry, Incident, Phase};
-use crate::{AsyncContextManager, Cause, async_with, frame};
+use crate::{AsyncContextManager, Cause, Interruption, async_with, frame};
 
 /// Lends the block a group of tasks, and waits for all of them before the block ends: structured concurrency.
 ///
@@ -311,7 +311,7 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
         }
     }
 
-    fn interrupt(&self, _: &Tasks<E>) -> impl Future<Output = E> + Send + use<E> {
+    fn interrupt(&self, _: &Tasks<E>) -> impl Interruption<E> + Send + use<E> {
         let group = Arc::clone(&self.0);
         async move {
             let failure = poll_fn(|cx| match ready!(group.poll_failure(cx)) {
