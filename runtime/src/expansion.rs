@@ -1111,8 +1111,8 @@ impl<M: AsyncContextManager> OpenJoinedAlone<M> for &Opener<Join<M>> {}
 
 /// A manager of this crate that the function which makes it has checked. When it is none, there was an error already.
 pub trait Checked {}
-impl<F> Checked for Callback<F> {}
-impl<T, F> Checked for Manage<T, F> {}
+impl<F, Fut> Checked for Callback<F, Fut> {}
+impl<T, F, Fut> Checked for Manage<T, F, Fut> {}
 impl<T> Checked for Closing<T> {}
 impl<P> Checked for Suppress<P> {}
 impl<M, R, F> Checked for Map<M, R, F> {}

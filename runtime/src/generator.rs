@@ -294,7 +294,7 @@ impl<F: ?Sized, R, E> DerefMut for Yielded<F, R, E> {
 
 // --- The two kinds of manager -----------------------------------------------------------------------------------------
 
-type SendBody<V, E> = dyn Future<Output = Result<V, E>> + Send;
+pub(crate) type SendBody<V, E> = dyn Future<Output = Result<V, E>> + Send;
 
 /// The manager that a function with [`#[async_context_manager]`](crate::async_context_manager) returns, if none of its
 /// parameters borrows.

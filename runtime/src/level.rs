@@ -20,10 +20,10 @@ use std::ops::DerefMut;
 
 use crate::expansion::{Conclude, Settling};
 use crate::frame::Frame;
-use crate::generator::Generated;
+use crate::generator::{Generated, SendBody, Yielded};
 use crate::manager::{Exiting, InFrame, Lending, Lends, Managed, Surviving, in_frame_exit};
 use crate::scope::{Interrupt, Parts, Scope};
-use crate::stack::Stacked;
+use crate::stack::{AsyncExitStack, StackError, Stacked};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, ScopedAsyncContextManager};
 
 /// Enters the manager of a scope.
@@ -87,66 +87,59 @@ impl ScopedAsyncContextManager for NoManager {
 
 /// The steps of a kind whose futures are declared `Send`.
 macro_rules! surviving {
-    ($(<$($param:ident $(: $bound:path)?),*> $Kind:ty where { $($where:tt)* })*) => {$(
+    ($(<$($param:ident),*> $Kind:ty {
+        resource $R:ty, lends $Lent:ty, fails with $E:ty, exits with $V:ty
+    } where { $($where:tt)* })*) => {$(
         #[allow(refining_impl_trait)]
-        impl<'a, $($param $(: $bound)?,)* G, F> EnterBy<G>
-            for &'a mut Scope<$Kind, <$Kind as Managed>::Resource>
+        impl<'a, $($param,)* G, F> EnterBy<G> for &'a mut Scope<$Kind, $R>
         where
             G: FnOnce(&'a mut NoManager) -> F,
             $($where)*
         {
-            type Error = <$Kind as Managed>::Error;
+            type Error = $E;
 
-            fn enter(self, _: G) -> impl Future<Output = Result<(), Self::Error>> + Send {
+            fn enter(self, _: G) -> impl Future<Output = Result<(), $E>> + Send {
                 self.enter_by(|kind| kind.enter())
             }
         }
 
         #[allow(refining_impl_trait)]
-        impl<'a, $($param $(: $bound)?,)* G, F> LendBy<'a, G>
-            for &'a mut Scope<$Kind, <$Kind as Managed>::Resource>
+        impl<'a, $($param,)* G, F> LendBy<'a, G> for &'a mut Scope<$Kind, $R>
         where
             G: FnOnce(&NoManager, &()) -> F,
             $($where)*
         {
             type Kind = $Kind;
-            type Error = <$Kind as Managed>::Error;
-            type Lent = <$Kind as Managed>::Lent;
+            type Error = $E;
+            type Lent = $Lent;
 
             fn lend(
                 self,
                 _: G,
             ) -> (
-                &'a mut Self::Lent,
+                &'a mut $Lent,
                 Parts<'a, $Kind>,
-                Interrupt<impl Interruption<Self::Error> + Send>,
+                Interrupt<impl Interruption<$E> + Send>,
             ) {
                 self.lend_by(|kind, resource| kind.interrupt(resource))
             }
         }
 
         #[allow(refining_impl_trait)]
-        impl<$($param $(: $bound)?,)* Ret, Val, G, F> ConcludeBy<G>
-            for Settling<$Kind, <$Kind as Managed>::Resource, <$Kind as Managed>::Error, Ret, Val>
+        impl<$($param,)* Ret, Val, G, F> ConcludeBy<G> for Settling<$Kind, $R, $E, Ret, Val>
         where
             G: FnOnce(NoManager, (), Cause) -> F,
             $($where)*
         {
-            type Exit = <$Kind as Managed>::Exit;
-            type Error = <$Kind as Managed>::Error;
+            type Exit = $V;
+            type Error = $E;
             type Left = Ret;
             type Value = Val;
 
             fn conclude(
                 self,
                 _: G,
-            ) -> Conclude<
-                impl Exiting<Self::Exit, Self::Error> + Send,
-                Self::Exit,
-                Self::Error,
-                Ret,
-                Val,
-            > {
+            ) -> Conclude<impl Exiting<$V, $E> + Send, $V, $E, Ret, Val> {
                 self.conclude_by(|kind, resource, cause, frame: &mut Frame| {
                     kind.exit(resource, cause, frame.take_children(), frame.take_owed())
                 })
@@ -156,12 +149,28 @@ macro_rules! surviving {
 }
 
 surviving! {
-    <M: AsyncContextManager> Surviving<M> where {}
-    <R, E, V: ExitVerdict> Lending<Surviving<Generated<R, E, V>>> where {
+    <M, R, E, V> Surviving<M> {
+        resource R, lends R, fails with E, exits with V
+    } where {
+        M: AsyncContextManager<Resource = R, Error = E, Exit = V>,
         R: Send + 'static,
         E: Debug + Send + 'static,
+        V: ExitVerdict,
     }
-    <E, V: ExitVerdict> Stacked<E, V> where { E: Debug + Send + 'static, }
+    <R, E, V> Lending<Surviving<Generated<R, E, V>>> {
+        resource Yielded<SendBody<V, E>, R, E>, lends R, fails with E, exits with V
+    } where {
+        R: Send + 'static,
+        E: Debug + Send + 'static,
+        V: ExitVerdict,
+    }
+    <E, V> Stacked<E, V> {
+        resource AsyncExitStack<E, V>, lends AsyncExitStack<E, V>,
+        fails with StackError<E>, exits with V
+    } where {
+        E: Debug + Send + 'static,
+        V: ExitVerdict,
+    }
 }
 
 /// The steps of a kind whose futures come from where the block is written.

@@ -319,7 +319,9 @@ macro_rules! yield_ {
 /// `manager.enter()` would be ambiguous.
 pub mod prelude {
     pub use crate::attr::async_with;
-    pub use crate::{AsyncContextManager, AsyncExitStack, Cause, Outcome, Raised, Verdict};
+    pub use crate::{
+        AsyncContextManager, AsyncExitStack, Cause, Interruption, Outcome, Raised, Verdict,
+    };
     pub use crate::{AsyncContextManagerExt as _, ScopedAsyncContextManagerExt as _};
     pub use crate::{async_context_manager, yield_};
 }

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_with::report::{self, Entry};
-use async_with::{AsyncContextManager, AsyncExitStack, Cause, Raised, Verdict, async_with, drain};
+use async_with::{
+    AsyncContextManager, AsyncExitStack, Cause, Interruption, Raised, Verdict, async_with, drain,
+};
 use async_with_tests::{Log, short};
 use futures::FutureExt;
 use proptest::prelude::*;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_with::{
-    AsyncContextManager, AsyncExitStack, Cause, Elapsed, Generated, Verdict, async_context_manager,
-    async_with, drain, move_on_after, pending_exits, report,
+    AsyncContextManager, AsyncExitStack, Cause, Elapsed, Generated, Interruption, Verdict,
+    async_context_manager, async_with, drain, move_on_after, pending_exits, report,
 };
 use async_with_tests::{Boom, Gate, Log, pend, short};
 use futures::FutureExt;

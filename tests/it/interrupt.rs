@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_with::report::{self, Incident, Phase};
 use async_with::{
     AsyncContextManager, AsyncContextManagerExt as _, AsyncExitStack, Cancelled, Cause, Elapsed,
-    ScopedAsyncContextManager, Verdict, async_with, cancellable, drain, exit_within, move_on_after,
-    move_on_at, move_on_when_cancelled, pending_exits, timeout, timeout_at,
+    Interruption, ScopedAsyncContextManager, Verdict, async_with, cancellable, drain, exit_within,
+    move_on_after, move_on_at, move_on_when_cancelled, pending_exits, timeout, timeout_at,
 };
 use async_with_tests::{Boom, Gate, Log, pend, short};
 use futures::stream::FuturesUnordered;

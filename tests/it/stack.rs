@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_with::report::{self, Entry, Phase};
 use async_with::{
     AsyncContextManager, AsyncContextManagerExt as _, AsyncExitStack, Cause, Closed, Elapsed,
-    Verdict, async_with, drain, exit_within, move_on_after, timeout,
+    Interruption, Verdict, async_with, drain, exit_within, move_on_after, timeout,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, pend, short};
 use futures::FutureExt;

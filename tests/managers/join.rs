@@ -1,6 +1,6 @@
 //! `join`: several managers at once.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::pin;
 

@@ -17,8 +17,8 @@ use async_with::testing::{
     explore_cancellations, pend,
 };
 use async_with::{
-    AsyncContextManager, Cause, PendingExit, Raised, ScopedAsyncContextManager, Verdict,
-    async_with, detach, drain, drain_timeout, manage, pending_exits,
+    AsyncContextManager, Cause, Interruption, PendingExit, Raised, ScopedAsyncContextManager,
+    Verdict, async_with, detach, drain, drain_timeout, manage, pending_exits,
     report::{self, Incident},
 };
 use async_with_tests::{Boom, Log};

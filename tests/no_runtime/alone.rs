@@ -4,12 +4,14 @@
 #![allow(clippy::pedantic)]
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_with::report::{self, Incident};
-use async_with::{AsyncContextManager, Cause, Verdict, async_with, detach, drain, pending_exits};
+use async_with::{
+    AsyncContextManager, Cause, Interruption, Verdict, async_with, detach, drain, pending_exits,
+};
 use async_with_tests::{Boom, Gate, Log, pend, short};
 use smol::future::{FutureExt, block_on, poll_once};
 
