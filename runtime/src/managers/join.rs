@@ -29,7 +29,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 /// It is to nested blocks what `futures::try_join!` is to a sequence of `.await`s; Python has no such manager.
 ///
 /// ```
-/// use async_with::{async_with, join, prelude::*};
+/// use async_with::{join, prelude::*};
 /// # use std::io;
 /// # struct Connect(&'static str);
 /// # impl AsyncContextManager for Connect {

@@ -17,7 +17,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 /// ([`around_poll`](AsyncContextManager::around_poll)) loses that.
 ///
 /// ```
-/// use async_with::{async_with, prelude::*, releasable};
+/// use async_with::{prelude::*, releasable};
 /// # use std::convert::Infallible;
 /// # use std::sync::{Arc, Mutex};
 /// # #[derive(Clone, Default)]
