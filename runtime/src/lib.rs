@@ -322,7 +322,8 @@ macro_rules! yield_ {
 /// The one import that most files need, `use async_with::prelude::*;`: the block [`async_with!`](crate::async_with!), the
 /// attribute as `#[attr::async_with]`, what managers and bodies need by name, and the methods that make adaptors.
 ///
-/// It reaches other modules through `use super::*;` and through a prelude of your own (`pub use async_with::prelude::*;`).
+/// It reaches other modules through `use super::*;` and through a prelude of your own (`pub use async_with::prelude::*;`)
+/// (rule ATT-4).
 ///
 /// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
 /// `manager.enter()` would be ambiguous.

@@ -115,6 +115,41 @@ mod tests {
         );
     }
 
+    /// One attribute around and above another, through a glob of the module around, and beside an import of the block.
+    #[tokio::test]
+    async fn attributes_together_through_globs() {
+        mod around {
+            pub(super) use contexts::prelude::*;
+
+            pub(super) use super::Open;
+
+            pub(super) mod inside {
+                use super::*;
+                use contexts::async_with;
+
+                pub(in super::super) struct Service;
+
+                #[attr::async_with(crate = contexts)]
+                impl Service {
+                    #[attr::async_with(crate = contexts, Open(1) as a)]
+                    pub(in super::super) async fn run(&self) -> u64 {
+                        async_with! { Open(2) as b => { *a + *b } }
+                    }
+                }
+
+                #[attr::async_with(crate = contexts)]
+                #[attr::async_with(crate = crate::reexport::library, Open(1) as a)]
+                pub(in super::super) async fn run() -> u64 {
+                    #[with]
+                    let b = Open(2);
+                    async_with! { Open(3) as c => { *a + *b + *c } }
+                }
+            }
+        }
+        assert_eq!(around::inside::Service.run().await, 3);
+        assert_eq!(around::inside::run().await, 6);
+    }
+
     /// Another crate's re-exports, under other names again.
     #[tokio::test]
     async fn the_macros_under_names_of_a_crate_between() {

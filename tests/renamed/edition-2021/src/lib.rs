@@ -38,6 +38,10 @@ impl AsyncContextManager for Numbers {
 }
 
 #[cfg(test)]
+#[path = "../../../it/names.rs"]
+mod names;
+
+#[cfg(test)]
 mod a_word_of_the_next_edition {
     use async_with::prelude::*;
 
