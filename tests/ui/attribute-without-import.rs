@@ -1,6 +1,7 @@
 //! The attribute without the module that it is in: the name alone is that of the block.
 //!
-//! What rustc says about it cannot be changed: the name is found, and is a macro of another kind.
+//! The message is rustc's: the name is found, and is a macro of another kind. Of attributes it would propose one in scope
+//! that is spelled much like it, and there is none.
 
 use async_with::prelude::*;
 use async_with_tests::database::Database;
