@@ -1,4 +1,4 @@
-//! `#[async_with]`: above a function with the items, or bare, to turn on the forms inside of it.
+//! `#[attr::async_with]`: above a function with the items, or bare, to turn on the forms inside of it.
 //!
 //! Nothing is expanded here but to `async_with!`, so that there is one expansion.
 
@@ -30,7 +30,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             Ok(method) => {
                 errors.on(
                     &method.sig.fn_token,
-                    "`#[async_with]` on a method without a body; write it where the body is",
+                    "`#[attr::async_with]` on a method without a body; write it where the body is",
                 );
                 Item::Verbatim(item)
             }
@@ -46,7 +46,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             Item::Verbatim(_) => {}
             other => errors.at(
                 keyword(other),
-                "`#[async_with(..)]` with managers goes on an `async fn`; leave them out to turn on the forms inside",
+                "`#[attr::async_with(..)]` with managers goes on an `async fn`; leave them out to turn on the forms inside",
             ),
         },
         None => {}
@@ -64,11 +64,11 @@ fn not_an_item(error: &syn::Error, tokens: TokenStream) -> TokenStream {
     let first = tokens.clone().into_iter().next();
     let place = first.map_or_else(Span::call_site, |token| token.span());
     let message = if syn::parse2::<Expr>(tokens.clone()).is_ok() {
-        "`#[async_with]` on an expression; write `async_with! { .. }`, or `#[with(..)]` above a block in a function \
-         that has `#[async_with]`"
+        "`#[attr::async_with]` on an expression; write `async_with! { .. }`, or `#[with(..)]` above a block in a function \
+         that has `#[attr::async_with]`"
             .to_owned()
     } else if Block::parse_within.parse2(tokens).is_ok() {
-        "`#[async_with]` on a statement; write `#[with] let name = manager;` in a function that has `#[async_with]`"
+        "`#[attr::async_with]` on a statement; write `#[with] let name = manager;` in a function that has `#[attr::async_with]`"
             .to_owned()
     } else {
         error.to_string()
@@ -97,7 +97,7 @@ impl Arguments {
             if input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
                 let name: Ident = input.parse()?;
                 let message = format!(
-                    "unknown argument `{name}`; the arguments are managers, as in `#[async_with(manager as name)]`, and `crate = path`",
+                    "unknown argument `{name}`; the arguments are managers, as in `#[attr::async_with(manager as name)]`, and `crate = path`",
                 );
                 return Err(syn::Error::new(name.span(), message));
             }
@@ -118,10 +118,11 @@ impl Arguments {
         Some(arguments)
     }
 
+    /// `async_with!` without an import of the user's (rule ATT-2).
     fn import(&self) -> Stmt {
         let Self { path, .. } = self;
         let span = Span::call_site();
-        parse_quote_spanned!(span=> #[allow(unused_imports)] use #path::async_with;)
+        parse_quote_spanned!(span=> #[allow(unused_imports)] use #path::block::*;)
     }
 }
 
@@ -162,7 +163,7 @@ fn with_items(function: &mut ItemFn, arguments: &Arguments, errors: &mut Errors)
     let Some(Desugared { block, receiver }) = desugared(&mut function.block) else {
         errors.on(
             &function.sig.fn_token,
-            "`#[async_with(..)]` on a function that is not async; write `async fn`",
+            "`#[attr::async_with(..)]` on a function that is not async; write `async fn`",
         );
         return;
     };
@@ -333,7 +334,7 @@ fn bare(item: &mut Item, arguments: &Arguments, errors: &mut Errors) {
             if !is_async && !mentions_async(&function.block.to_token_stream()) {
                 errors.on(
                     &function.sig.fn_token,
-                    "`#[async_with]` on a function that is not async; write `async fn`",
+                    "`#[attr::async_with]` on a function that is not async; write `async fn`",
                 );
                 return;
             }
@@ -348,12 +349,12 @@ fn bare(item: &mut Item, arguments: &Arguments, errors: &mut Errors) {
         }
         Item::Mod(module) => errors.on(
             &module.mod_token,
-            "`#[async_with]` on a module in another file; write it on the items in that file",
+            "`#[attr::async_with]` on a module in another file; write it on the items in that file",
         ),
         Item::Verbatim(_) => {}
         other => errors.at(
             keyword(other),
-            "`#[async_with]` goes on an `async fn`, an `impl` block or an inline module",
+            "`#[attr::async_with]` goes on an `async fn`, an `impl` block or an inline module",
         ),
     }
 }

@@ -432,7 +432,7 @@ fn attribute_with_items() {
         pub async fn append(&self, path: &Path, text: String, (line, _): (u8, u8)) -> io::Result<usize> {
             ::async_with::async_with!(open(path) as file, {
                 #[allow(unused_imports)]
-                use ::async_with::async_with;
+                use ::async_with::block::*;
                 let mut text = text;
                 let line = line;
                 text.push('\n');
@@ -459,7 +459,7 @@ fn with_let() {
     expect![[r#"
         async fn copy(from: &Path) -> io::Result<usize> {
             #[allow(unused_imports)]
-            use ::async_with::async_with;
+            use ::async_with::block::*;
             let to = from.with_extension("copy");
             ::async_with::async_with!(open(from) as source, {
                 let text = source.read().await?;
@@ -488,7 +488,7 @@ fn with_block() {
     expect![[r#"
         async fn copy(from: &Path) -> io::Result<usize> {
             #[allow(unused_imports)]
-            use ::async_with::async_with;
+            use ::async_with::block::*;
             let text = ::async_with::async_with!(open(from) as source, { source.read().await? });
             ::async_with::async_with!(create(from) as target, lock(), { target.write(text).await })
         }

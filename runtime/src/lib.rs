@@ -121,8 +121,18 @@ macro_rules! async_with {
     };
 }
 
-/// The attribute, which has the name of the block: import one of the two explicitly and the other with the
-/// [`prelude`], or write `#[attr::async_with]`.
+/// What the attribute brings into scope. By a glob, because that may be there twice, as when two attributes are above one
+/// function, and beside an import of the user's.
+#[cfg_attr(doc, doc(hidden))]
+pub mod block {
+    pub use crate::async_with;
+}
+
+/// The attribute, which has the name of the block, in a module of its own: to Rust, both are macros, and a name stands for
+/// one macro.
+///
+/// The [`prelude`] has this module, so that the attribute is `#[attr::async_with]`. In a file that has no block, or has
+/// blocks only in functions with the attribute, `use async_with::attr::async_with;` does as well.
 pub mod attr {
     /// Runs an async function, or parts of it, in an [`async_with!`](crate::async_with!) block.
     ///
@@ -195,7 +205,7 @@ pub mod attr {
 /// runs, and is told how the block ended, where Python's needs a `try` (rule GEN-3).
 ///
 /// ```
-/// use async_with::{async_with, prelude::*};
+/// use async_with::prelude::*;
 /// # use std::io;
 /// # struct Connection(Vec<&'static str>);
 /// # impl Connection {
@@ -246,7 +256,7 @@ pub mod attr {
 /// way to write a manager there.
 ///
 /// ```
-/// use async_with::{async_with, prelude::*};
+/// use async_with::prelude::*;
 /// # use std::io;
 /// # struct Connection(Vec<&'static str>);
 /// # impl Connection {
@@ -312,16 +322,18 @@ macro_rules! yield_ {
     };
 }
 
-/// For `use async_with::{async_with, prelude::*};`: the attribute, what managers and bodies need by name, and the
-/// methods that make adaptors.
+/// The one import that most files need, `use async_with::prelude::*;`: the block [`async_with!`](crate::async_with!), the
+/// attribute as `#[attr::async_with]`, what managers and bodies need by name, and the methods that make adaptors.
+///
+/// It reaches other modules through `use super::*;` and through a prelude of your own (`pub use async_with::prelude::*;`)
+/// (rule ATT-4).
 ///
 /// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
 /// `manager.enter()` would be ambiguous.
 pub mod prelude {
-    pub use crate::attr::async_with;
     pub use crate::{
         AsyncContextManager, AsyncExitStack, Cause, Interruption, Outcome, Raised, Verdict,
     };
     pub use crate::{AsyncContextManagerExt as _, ScopedAsyncContextManagerExt as _};
-    pub use crate::{async_context_manager, yield_};
+    pub use crate::{async_context_manager, async_with, attr, yield_};
 }

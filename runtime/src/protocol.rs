@@ -20,7 +20,7 @@ use crate::{Cause, ExitVerdict, Interruption, NoInterruption, Raised};
 /// # Example
 ///
 /// ```
-/// use async_with::{async_with, prelude::*};
+/// use async_with::prelude::*;
 /// # use std::io;
 /// # use std::sync::{Arc, Mutex};
 /// # type Log = Arc<Mutex<Vec<String>>>;

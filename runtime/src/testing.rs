@@ -17,7 +17,7 @@
 //! use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 //!
 //! use async_with::testing::{Conformance, block_on, explore_cancellations, pend};
-//! use async_with::{async_with, prelude::*};
+//! use async_with::prelude::*;
 //!
 //! #[derive(Clone, Default)]
 //! struct Pool(Arc<AtomicUsize>);

@@ -24,6 +24,7 @@ mod flow;
 mod generators;
 mod interrupt;
 mod matrix;
+mod names;
 mod order;
 mod panics;
 mod readme;

@@ -9,7 +9,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use async_with::{ScopedAsyncContextManager, async_with, prelude::*};
+use async_with::{ScopedAsyncContextManager, prelude::*};
 use async_with_tests::{Boom, Log};
 
 /// The names of `Resource`, `Error` and `Exit`.

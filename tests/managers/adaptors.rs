@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_with::report::{self, Entry};
 use async_with::{
     AsyncContextManager, BoxManager, Cause, Either, OrElapsed, Raised, ScopedAsyncContextManager,
-    Verdict, async_with, callback, drain, exit_within, manage, nullcontext, pending_exits,
-    prelude::*, scoped_nullcontext, suppress_if, timeout,
+    Verdict, callback, drain, exit_within, manage, nullcontext, pending_exits, prelude::*,
+    scoped_nullcontext, suppress_if, timeout,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, Resource, pend, short};
 use futures::FutureExt;

@@ -6,8 +6,8 @@ use std::pin::pin;
 
 use async_with::report::{self, Entry, Incident};
 use async_with::{
-    AsyncContextManager, Cancelled, Cause, Verdict, async_with, cancellable, drain, join,
-    pending_exits, prelude::*,
+    AsyncContextManager, Cancelled, Cause, Verdict, cancellable, drain, join, pending_exits,
+    prelude::*,
 };
 use async_with_tests::{Boom, Gate, Log, pend};
 use futures::FutureExt;

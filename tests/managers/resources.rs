@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_with::report::{self, Phase};
 use async_with::{
-    Backoff, Cause, ScopedAsyncContextManager, TransactionControl, async_with, drain, join,
-    pending_exits, permits, prelude::*, reading, releasable, retry, transaction, writing,
+    Backoff, Cause, ScopedAsyncContextManager, TransactionControl, drain, join, pending_exits,
+    permits, prelude::*, reading, releasable, retry, transaction, writing,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, Resource, Scoped, pend};
 use futures::FutureExt;

@@ -10,7 +10,7 @@ use crate::{Cause, ExitVerdict, Interruption, Raised, Verdict};
 /// `futures` crates.
 ///
 /// ```
-/// use async_with::{Either, async_with, cancellable, nullcontext, prelude::*};
+/// use async_with::{Either, cancellable, nullcontext, prelude::*};
 /// use tokio_util::sync::CancellationToken;
 ///
 /// /// With a token, it can be cancelled.

@@ -31,7 +31,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdi
 /// It is to nested blocks what `futures::try_join!` is to a sequence of `.await`s; Python has no such manager.
 ///
 /// ```
-/// use async_with::{async_with, join, prelude::*};
+/// use async_with::{join, prelude::*};
 /// # use std::io;
 /// # struct Connect(&'static str);
 /// # impl AsyncContextManager for Connect {

@@ -18,7 +18,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdi
 /// ([`around_poll`](AsyncContextManager::around_poll)) loses that.
 ///
 /// ```
-/// use async_with::{async_with, prelude::*, releasable};
+/// use async_with::{prelude::*, releasable};
 /// # use std::convert::Infallible;
 /// # use std::sync::{Arc, Mutex};
 /// # #[derive(Clone, Default)]

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 use tokio::sync;
 
 use crate::managers::{Borrowing, Counter, Fallible, Locking, Open, Problem, Suppressing};
