@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::detach::{detach_exit, drop_caught};
+use crate::executor::poll_unconstrained;
 use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
 use crate::interruption::fires;
@@ -171,7 +172,8 @@ impl<E: 'static> Interrupts<E> {
     ) -> Option<(usize, Option<E>)> {
         self.running.retain(|(of, _)| *of < than);
         for (of, interrupt) in &mut self.running {
-            match catch_unwind(AssertUnwindSafe(|| interrupt.as_mut().poll(cx))) {
+            let poll = |cx: &mut Context<'_>| interrupt.as_mut().poll(cx);
+            match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(cx, poll))) {
                 Ok(Poll::Pending) => {}
                 Ok(Poll::Ready(error)) => {
                     let fired = *of;
