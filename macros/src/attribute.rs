@@ -4,6 +4,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -139,10 +140,20 @@ fn block(path: &Path, items: &TokenStream, body: &Block, place: Span) -> Expr {
     if !ends_with_comma {
         items.extend(quote_spanned!(span=> ,));
     }
+    let body = braced(body, body.brace_token.span.close());
     Expr::Macro(syn::ExprMacro {
         attrs: Vec::new(),
         mac: parse_quote_spanned!(span=> #path::async_with! { #items #body }),
     })
+}
+
+/// A body with the place of its end, which is what the expansion asks for. A group that is made anew has but one place
+/// for both braces; as if it were all between them, it would be, to an editor, that of every name in there.
+fn braced(body: &Block, end: Span) -> Group {
+    let stmts = body.stmts.iter();
+    let mut braced = Group::new(Delimiter::Brace, quote!(#(#stmts)*));
+    braced.set_span(end);
+    braced
 }
 
 // --- With items -----------------------------------------------------------------------------------------------------
@@ -517,7 +528,7 @@ impl Forms<'_> {
         if group.delimiter() != Delimiter::Brace {
             return token;
         }
-        let Ok(stmts) = Block::parse_within.parse2(group.stream()) else {
+        let Ok(stmts) = statements.parse2(group.stream()) else {
             return token;
         };
         let mut block = Block {
@@ -525,10 +536,28 @@ impl Forms<'_> {
             stmts,
         };
         self.visit_block_mut(&mut block);
-        let stmts = block.stmts.iter();
-        let mut body = Group::new(Delimiter::Brace, quote!(#(#stmts)*));
-        body.set_span(group.span());
-        body.into()
+        braced(&block, group.span_close()).into()
+    }
+}
+
+/// Statements, with whatever is none at the end: what is being written is to be completed by the editor, and what is wrong
+/// is rustc's to say.
+fn statements(input: ParseStream<'_>) -> syn::Result<Vec<Stmt>> {
+    let mut before = Vec::new();
+    loop {
+        let rest = input.fork();
+        if let Ok(stmts) = Block::parse_within(&rest) {
+            before.extend(stmts);
+            input.advance_to(&rest);
+            return Ok(before);
+        }
+        let next = input.fork();
+        let Ok(stmt) = next.parse() else {
+            before.push(Stmt::Expr(Expr::Verbatim(input.parse()?), None));
+            return Ok(before);
+        };
+        before.push(stmt);
+        input.advance_to(&next);
     }
 }
 

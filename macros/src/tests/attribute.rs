@@ -214,6 +214,9 @@ fn in_macros() {
         #[async_with] async fn f() { async_with!(a => { not rust #[with] }) }
         -> async fn f() { async_with!(a => { not rust #[with] }) }
 
+        #[async_with] async fn f() { async_with!(a => { b; #[with] let c = d; c.e() c. }) }
+        -> async fn f() { async_with!(a => { b; async_with! { d as c, { c.e() c. } } }) }
+
         #[async_with] async fn f() { b!({ #[with] let c = d; }) }
         -> async fn f() { b!({ #[with] let c = d; }) }
 
