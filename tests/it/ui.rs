@@ -38,6 +38,7 @@ remedies! {
     "../ui/pass/join-of-different-errors.rs" join_of_different_errors,
     "../ui/pass/join-without-tuple.rs" join_without_tuple,
     "../ui/pass/local-manager-in-spawned-task.rs" local_manager_in_spawned_task,
+    "../ui/pass/manager-borrows-with-attribute.rs" manager_borrows_with_attribute,
     "../ui/pass/mut-in-tuple-pattern.rs" mut_in_tuple_pattern,
     "../ui/pass/mutex-guard-as-manager.rs" mutex_guard_as_manager,
     "../ui/pass/reference-in-tuple-pattern.rs" reference_in_tuple_pattern,

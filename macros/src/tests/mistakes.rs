@@ -763,5 +763,33 @@ fn of_managers() {
             async fn exit(self, b: B, _: Cause) -> Result<Vec<Self::Exit>, C> { c }
                                                           ^^^^^^^^^^^^^^^ `enter` and `exit` call this type `Self::Exit` only; write in one of them what it is, or add `type Exit = ..;`
         }
+
+        #[async_context_manager]
+        impl AsyncContextManager for A<'_> {
+                                       ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block; write `impl ScopedAsyncContextManager for ..`, or let the manager own what it uses
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for a::A<T, 'a> {
+                                             ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for &A<'static> {
+                                     ^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for Box<dyn for<'b> A<'b> + 'a> {
+                                                             ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
     "#]]);
 }
