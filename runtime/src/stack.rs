@@ -24,7 +24,10 @@ use crate::registry::Owed;
 use crate::report::{Incident, Phase};
 use crate::scope::Interrupt;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
-use crate::{AsyncContextManager, Cause, CleanUp, ErrorType, ExitVerdict, Raised, Verdict, limits};
+use crate::{
+    AsyncContextManager, Cause, CleanUp, CleanUpFuture, ErrorType, ExitVerdict, Raised, Verdict,
+    limits,
+};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -664,7 +667,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     where
         T: Send + 'static,
         F: FnOnce(T, Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
+        Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
         &mut self
@@ -678,7 +681,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     pub fn push<F, Fut>(&self, exit: F)
     where
         F: FnOnce(Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
+        Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
         self.adopt((), move |(), cause| exit(cause));
@@ -689,7 +692,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     pub fn callback<F, Fut>(&self, callback: F)
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
         self.register(type_name::<F>(), callback_entry(callback));
     }
@@ -1068,7 +1071,7 @@ impl<E: Debug + Send + 'static> Registrar<E> {
     pub async fn callback<F, Fut>(&self, callback: F) -> Result<(), Closed>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
         let callback = {
             let mut late = lock(&self.0.late);
