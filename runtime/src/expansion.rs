@@ -739,6 +739,26 @@ impl<R> FromError<StackError<NoError>, u16> for R {
     }
 }
 
+// In a function that returns `()`, a stack of `Infallible` is one that cannot fail, too. The integer then chooses the
+// first of these, for a stack whose error is not written.
+
+#[diagnostic::do_not_recommend]
+impl FromError<StackError<NoError>, i32> for () {
+    fn from_error(error: StackError<NoError>) {
+        FromError::<_, u16>::from_error(error)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl FromError<StackError<Infallible>, u32> for () {
+    fn from_error(error: StackError<Infallible>) {
+        match error.into_inner() {
+            Some(never) => match never {},
+            None => never_raised(),
+        }
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<T, E, F: From<E>> FromError<E, u8> for Result<T, F> {
     fn from_error(error: E) -> Self {

@@ -55,8 +55,8 @@ pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 pub use registry::drain_timeout;
 pub use registry::{PendingExit, drain, pending_exits};
 pub use stack::{
-    AsyncExitStack, CleanUpOf, Closed, EnteredInto, Handle, Loan, NoError, RaisedAs, Registrar,
-    StackError, StackManager, Takes,
+    AsyncExitStack, CleanUpOf, Closed, Enterable, EnteredInto, Handle, Loan, NoError, RaisedAs,
+    Registrar, StackError, StackManager, Takes,
 };
 
 /// Enters the managers, runs the body, and exits them in reverse order, on every way out.

@@ -48,6 +48,9 @@ remedies! {
     "../ui/pass/resource-returned-as-value.rs" resource_returned_as_value,
     "../ui/pass/result-as-manager.rs" result_as_manager,
     "../ui/pass/stack-callback-not-async.rs" stack_callback_not_async,
+    "../ui/pass/stack-enters-infallible-manager.rs" stack_enters_infallible_manager,
+    "../ui/pass/stack-error-not-send.rs" stack_error_not_send,
+    "../ui/pass/stack-outside-of-block.rs" stack_outside_of_block,
     "../ui/pass/suppressing-manager-with-value.rs" suppressing_manager_with_value,
     "../ui/pass/task-is-a-closure.rs" task_is_a_closure,
     "../ui/pass/temporary-dropped-before-enter.rs" temporary_dropped_before_enter,
@@ -78,6 +81,11 @@ const SEVERAL: &[(&str, usize, &str)] = &[
         "manager-borrows",
         8,
         "rustc checks the bound at each future of the protocol",
+    ),
+    (
+        "stack-error-not-send",
+        2,
+        "rustc asks for the bound at the item and at the block",
     ),
     (
         "variable-initialized-in-body",
