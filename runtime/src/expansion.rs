@@ -899,8 +899,8 @@ pub trait OpenInFrame {
     }
 }
 
-impl<M: AsyncContextManager> OpenSurviving for &&Opener<M> {}
-impl<M: ScopedAsyncContextManager> OpenInFrame for &&Opener<M> {}
+impl<M: AsyncContextManager> OpenSurviving for &&&Opener<M> {}
+impl<M: ScopedAsyncContextManager> OpenInFrame for &&&Opener<M> {}
 
 // What cannot be opened. The method's return type is a projection that does not hold: that is the one error, and the
 // type that results silences what follows. Written out, because rustc shows the place of the bound.
@@ -923,7 +923,8 @@ pub trait OpenBoth<M> {
     }
 }
 
-impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&Opener<M> {}
+// Found by the reference that method lookup adds, right behind what it finds without.
+impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&&&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "a future is not an async context manager",
@@ -943,7 +944,7 @@ pub trait OpenFuture<M> {
     }
 }
 
-impl<M: Future> OpenFuture<M> for &Opener<M> {}
+impl<M: Future> OpenFuture<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "a `Result` is not an async context manager",
@@ -963,7 +964,7 @@ pub trait OpenResult<M> {
     }
 }
 
-impl<T, E> OpenResult<Result<T, E>> for &Opener<Result<T, E>> {}
+impl<T, E> OpenResult<Result<T, E>> for &&Opener<Result<T, E>> {}
 
 #[diagnostic::on_unimplemented(
     message = "the guard of a lock is not an async context manager",
@@ -983,7 +984,7 @@ pub trait OpenGuard<M> {
     }
 }
 
-impl<M: Guard> OpenGuard<M> for &Opener<M> {}
+impl<M: Guard> OpenGuard<M> for &&Opener<M> {}
 
 #[cfg(feature = "tokio")]
 #[diagnostic::on_unimplemented(
@@ -1006,7 +1007,50 @@ pub trait OpenLock<M> {
 }
 
 #[cfg(feature = "tokio")]
-impl<M: AsyncGuard> OpenLock<M> for &Opener<M> {}
+impl<M: AsyncGuard> OpenLock<M> for &&Opener<M> {}
+
+#[cfg(feature = "tokio")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this lock does not implement `AsyncContextManager` as it is",
+    note = "write `&mutex`, `&semaphore`, `reading(&lock)` or `writing(&lock)`; in place of `&`, each may be in an `Arc`"
+)]
+pub trait EnterableLockItself {
+    type Kind;
+}
+
+#[cfg(feature = "tokio")]
+pub trait OpenLockItself<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableLockItself,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<M: AsyncLock> OpenLockItself<M> for &&Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this lock blocks its thread; it does not implement `AsyncContextManager`",
+    note = "use `tokio::sync::Mutex` or `tokio::sync::RwLock`, as in `&mutex`, `reading(&lock)` or `writing(&lock)`; or lock this one in the body, where nothing is awaited meanwhile"
+)]
+pub trait EnterableSyncLock {
+    type Kind;
+}
+
+pub trait OpenSyncLock<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableSyncLock,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: SyncLock> OpenSyncLock<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
@@ -1026,7 +1070,7 @@ pub trait OpenClosable<M> {
     }
 }
 
-impl<M: AsyncClose> OpenClosable<M> for &Opener<M> {}
+impl<M: AsyncClose> OpenClosable<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
@@ -1046,7 +1090,7 @@ pub trait OpenText<M> {
     }
 }
 
-impl<M: AsRef<str>> OpenText<M> for &Opener<M> {}
+impl<M: AsRef<str>> OpenText<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "the managers of this `join` fail with different errors",
@@ -1079,7 +1123,7 @@ pub trait OpenJoined<T> {
     }
 }
 
-impl<T: Several> OpenJoined<T> for &Opener<Join<T>> {}
+impl<T: Several> OpenJoined<T> for &&Opener<Join<T>> {}
 
 #[diagnostic::on_unimplemented(
     message = "`join` of one manager is not an async context manager",
@@ -1099,7 +1143,7 @@ pub trait OpenJoinedAlone<M> {
     }
 }
 
-impl<M: AsyncContextManager> OpenJoinedAlone<M> for &Opener<Join<M>> {}
+impl<M: AsyncContextManager> OpenJoinedAlone<M> for &&Opener<Join<M>> {}
 
 /// A manager of this crate that the function which makes it has checked. When it is none, there was an error already.
 pub trait Checked {}
@@ -1119,7 +1163,60 @@ pub trait OpenChecked {
     }
 }
 
-impl<M: Checked> OpenChecked for &Opener<M> {}
+impl<M: Checked> OpenChecked for &&Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this is a reference to a manager, which does not implement `AsyncContextManager`",
+    note = "a block takes its manager by value, and enters it once: write it without the `&`"
+)]
+pub trait EnterableReference {
+    type Kind;
+}
+
+pub trait OpenReference<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableReference,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: AsyncContextManager> OpenReference<&M> for &Opener<&M> {}
+impl<M: AsyncContextManager> OpenReference<&mut M> for &Opener<&mut M> {}
+
+pub trait OpenScopedReference<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableReference,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: ScopedAsyncContextManager> OpenScopedReference<&M> for &Opener<&M> {}
+impl<M: ScopedAsyncContextManager> OpenScopedReference<&mut M> for &Opener<&mut M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this is a box without a manager in it, which does not implement `AsyncContextManager`",
+    note = "a manager whose type is hidden is a `BoxManager`, not a `Box<dyn ..>`: write `manager.boxed()` in place of `Box::new(manager)`"
+)]
+pub trait EnterableBox {
+    type Kind;
+}
+
+pub trait OpenBox<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableBox,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<T: ?Sized> OpenBox<Box<T>> for &Opener<Box<T>> {}
 
 pub trait OpenOther<M> {
     // As above: the bound that does not hold is the error. `M::Resource` may be known all the same.
@@ -1139,15 +1236,27 @@ impl<T: ?Sized> Guard for std::sync::MutexGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockReadGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
 
-/// The guards of locks that are managers themselves.
+/// Locks that a newcomer may take for those that are managers.
+pub trait SyncLock {}
+impl<T: ?Sized> SyncLock for std::sync::Mutex<T> {}
+impl<T: ?Sized> SyncLock for std::sync::RwLock<T> {}
+impl<L: SyncLock + ?Sized> SyncLock for &L {}
+impl<L: SyncLock + ?Sized> SyncLock for std::sync::Arc<L> {}
+
+/// The guards of locks that are managers, and such locks in another form than that.
 #[cfg(feature = "tokio")]
 pub trait AsyncGuard {}
 #[cfg(feature = "tokio")]
-mod async_guards {
-    use super::AsyncGuard;
+pub trait AsyncLock {}
+#[cfg(feature = "tokio")]
+mod async_locks {
+    use std::sync::Arc;
+
+    use super::{AsyncGuard, AsyncLock};
     use tokio::sync::{
-        MutexGuard, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
-        OwnedSemaphorePermit, RwLockReadGuard, RwLockWriteGuard, SemaphorePermit,
+        Mutex, MutexGuard, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+        OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+        SemaphorePermit,
     };
 
     impl<T: ?Sized> AsyncGuard for MutexGuard<'_, T> {}
@@ -1158,17 +1267,27 @@ mod async_guards {
     impl<T: ?Sized> AsyncGuard for OwnedRwLockWriteGuard<T> {}
     impl AsyncGuard for SemaphorePermit<'_> {}
     impl AsyncGuard for OwnedSemaphorePermit {}
+
+    impl<T: ?Sized> AsyncLock for Mutex<T> {}
+    impl<T: ?Sized> AsyncLock for &mut Mutex<T> {}
+    impl AsyncLock for Semaphore {}
+    impl AsyncLock for &mut Semaphore {}
+    impl<T: ?Sized> AsyncLock for RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for &RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for &mut RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for Arc<RwLock<T>> {}
 }
 
 /// What the expansion brings into scope to open a manager.
 pub mod open {
-    #[cfg(feature = "tokio")]
-    pub use super::OpenLock as _;
     pub use super::{
-        OpenBoth as _, OpenChecked as _, OpenClosable as _, OpenFuture as _, OpenGuard as _,
-        OpenInFrame as _, OpenJoined as _, OpenJoinedAlone as _, OpenOther as _, OpenOwn as _,
-        OpenResult as _, OpenSurviving as _, OpenText as _,
+        OpenBoth as _, OpenBox as _, OpenChecked as _, OpenClosable as _, OpenFuture as _,
+        OpenGuard as _, OpenInFrame as _, OpenJoined as _, OpenJoinedAlone as _, OpenOther as _,
+        OpenOwn as _, OpenReference as _, OpenResult as _, OpenScopedReference as _,
+        OpenSurviving as _, OpenSyncLock as _, OpenText as _,
     };
+    #[cfg(feature = "tokio")]
+    pub use super::{OpenLock as _, OpenLockItself as _};
 }
 
 // --- Class-style managers -----------------------------------------------------------------------------------------

@@ -83,6 +83,11 @@ const SEVERAL: &[(&str, usize, &str)] = &[
         "rustc checks the bound at each future of the protocol",
     ),
     (
+        "dyn-manager-as-item",
+        4,
+        "rustc reports the type wherever it meets it",
+    ),
+    (
         "stack-error-not-send",
         2,
         "rustc asks for the bound at the item and at the block",
