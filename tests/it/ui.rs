@@ -35,6 +35,7 @@ remedies! {
     "../ui/pass/fallible-manager-without-from.rs" fallible_manager_without_from,
     "../ui/pass/file-as-manager.rs" file_as_manager,
     "../ui/pass/future-as-manager.rs" future_as_manager,
+    "../ui/pass/generator-parameter-not-send.rs" generator_parameter_not_send,
     "../ui/pass/interrupt-captures-self.rs" interrupt_captures_self,
     "../ui/pass/join-of-different-errors.rs" join_of_different_errors,
     "../ui/pass/join-without-tuple.rs" join_without_tuple,
@@ -91,6 +92,11 @@ const SEVERAL: &[(&str, usize, &str)] = &[
         "stack-error-not-send",
         2,
         "rustc asks for the bound at the item and at the block",
+    ),
+    (
+        "generator-yields-by-keyword",
+        2,
+        "rustc reports that the keyword is unstable",
     ),
     (
         "variable-initialized-in-body",

@@ -522,6 +522,14 @@ fn of_generators() {
                  ^ no `yield_!` in this manager; write `yield_!(resource)` between its set-up and its clean-up
 
         #[async_context_manager]
+        async fn f() -> Result<A, B> { let b = yield_(a).await; c }
+                                               ^^^^^^ a manager yields with a macro; write `yield_!(resource)`
+
+        #[async_context_manager]
+        async fn f() -> Result<A, B> { yield a; b }
+                                       ^^^^^ a manager yields with a macro
+
+        #[async_context_manager]
         fn f() { a }
         ^^ `#[async_context_manager]` on a function that is not async
            ^ this manager returns no `Result`
