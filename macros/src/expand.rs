@@ -292,7 +292,9 @@ impl Expansion {
             quote_spanned!(span=> __value)
         };
         let skipped = match (*with_else, outermost) {
-            (false, _) => quote_spanned!(opening=> #runtime::skip(&__value_type, __skipped)),
+            (false, _) => {
+                quote_spanned!(opening=> #runtime::skip(&__value_type, __skipped, #runtime::no_jump))
+            }
             (true, true) => quote_spanned!(span=> { let _ = __skipped; #runtime::None }),
             (true, false) => quote_spanned! {span=>
                 { let _ = __skipped; return #runtime::jump(&__ended, #skip_number).await }

@@ -84,7 +84,7 @@ fn one_item() {
                                     return __raise(__error);
                                 }
                                 async_with::expansion::Concluded::Skipped(__skipped) => {
-                                    async_with::expansion::skip(&__value_type, __skipped)
+                                    async_with::expansion::skip(&__value_type, __skipped, async_with::expansion::no_jump)
                                 }
                                 async_with::expansion::Concluded::Jump(__jump) => {
                                     let _ = __jump;
@@ -158,7 +158,7 @@ fn two_items() {
         +                         return __raise(__error);
         +                     }
         +                     async_with::expansion::Concluded::Skipped(__skipped) => {
-        +                         async_with::expansion::skip(&__value_type, __skipped)
+        +                         async_with::expansion::skip(&__value_type, __skipped, async_with::expansion::no_jump)
         +                     }
         +                     async_with::expansion::Concluded::Jump(__jump) => {
         +                         let _ = __jump;
@@ -333,7 +333,7 @@ fn otherwise() {
               async_with::expansion::Concluded::Left(__left) => {
           ..
           async_with::expansion::Concluded::Skipped(__skipped) => {
-        -     async_with::expansion::skip(&__value_type, __skipped)
+        -     async_with::expansion::skip(&__value_type, __skipped, async_with::expansion::no_jump)
         +     let _ = __skipped;
         +     async_with::expansion::None
           }

@@ -669,11 +669,6 @@ pub fn no_jump() -> ! {
 pub struct Suppressed;
 
 /// What can stand for a value of type `V` when a failure was suppressed (rule SUP-3).
-#[diagnostic::on_unimplemented(
-    message = "a suppressed failure leaves this `async_with!` block without its `{V}`",
-    label = "this manager can suppress a failure, and then there is no `{V}`",
-    note = "add `else {{ .. }}` after the body to say what the value is then, or let the block end with `;`"
-)]
 pub trait SkipInto<V> {
     fn skip_into(self) -> V;
 }
@@ -688,8 +683,32 @@ impl SkipInto<()> for Suppressed {
     fn skip_into(self) {}
 }
 
-pub fn skip<V, S: SkipInto<V>>(_: &Ty<V>, skipped: S) -> V {
-    skipped.skip_into()
+/// The same of what the exit of a block's manager leaves. That of a generic manager is a projection, of which rustc would
+/// propose a bound on this trait; it does not when a function's own type is part of what has to be bounded.
+#[diagnostic::on_unimplemented(
+    message = "a suppressed failure leaves this `async_with!` block without its `{V}`",
+    label = "this manager may suppress a failure, and then there is no `{V}`",
+    note = "add `else {{ .. }}` after the body to say what the value is then, or let the block end with `;`",
+    note = "a manager whose type is a parameter may suppress unless its bound says `Exit = ()`, as in `M: AsyncContextManager<Exit = ()>`"
+)]
+pub trait BlockGoesOn<V> {
+    fn value(self) -> V;
+}
+
+pub struct Skip<S, F>(S, PhantomData<F>);
+
+#[diagnostic::do_not_recommend]
+impl<V, S: SkipInto<V>, F> BlockGoesOn<V> for Skip<S, F> {
+    fn value(self) -> V {
+        self.0.skip_into()
+    }
+}
+
+pub fn skip<V, S, F>(_: &Ty<V>, skipped: S, _: F) -> V
+where
+    Skip<S, F>: BlockGoesOn<V>,
+{
+    Skip(skipped, PhantomData).value()
 }
 
 // --- Raising ------------------------------------------------------------------------------------------------------

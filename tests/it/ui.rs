@@ -36,6 +36,7 @@ remedies! {
     "../ui/pass/file-as-manager.rs" file_as_manager,
     "../ui/pass/future-as-manager.rs" future_as_manager,
     "../ui/pass/generator-parameter-not-send.rs" generator_parameter_not_send,
+    "../ui/pass/generic-manager-may-suppress.rs" generic_manager_may_suppress,
     "../ui/pass/interrupt-captures-self.rs" interrupt_captures_self,
     "../ui/pass/join-of-different-errors.rs" join_of_different_errors,
     "../ui/pass/join-without-tuple.rs" join_without_tuple,
