@@ -395,7 +395,7 @@ impl Expansion {
         let on_skip = match (*with_else, outermost) {
             (false, _) => {
                 let [value_type, skipped] = [value_type, skipped].map(|name| at(name, opening));
-                quote_spanned!(opening=> #runtime::skip(&#value_type, #skipped))
+                quote_spanned!(opening=> #runtime::skip(&#value_type, #skipped, #runtime::no_jump))
             }
             (true, true) => quote_spanned!(span=> { let _ = #skipped; #runtime::None }),
             (true, false) => quote_spanned! {span=>

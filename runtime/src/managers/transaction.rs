@@ -15,6 +15,11 @@ use crate::{AsyncContextManager, Cause, ScopedAsyncContextManager};
 ///
 /// `begin` is dropped half-way when its block is (rule CAN-7), and so are the other two of a borrowed connection:
 /// [`abandon`](Self::abandon) is called then. Those of an owned one are carried on elsewhere (rule CAN-2).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no transactions that `transaction` knows of",
+    label = "this needs to implement `TransactionControl`",
+    note = "implement `TransactionControl` for it; where it is a type of another crate, for a type of your own around it, or write a manager that begins, lends the connection with `yield_!(&mut connection)`, and then commits or rolls back"
+)]
 pub trait TransactionControl: Send {
     /// Why one of the steps failed.
     type Error: Debug + Send + 'static;
