@@ -22,6 +22,8 @@ mod parse;
 mod soup;
 #[path = "../../macros/src/sugar.rs"]
 mod sugar;
+#[path = "../../macros/src/yields.rs"]
+mod yields;
 
 use libfuzzer_sys::fuzz_target;
 

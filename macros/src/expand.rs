@@ -40,12 +40,11 @@ use crate::parse::{Block, Item};
 
 /// Expands the runtime crate's path followed by what the user wrote.
 pub(crate) fn block(input: TokenStream) -> TokenStream {
-    let mut tokens = input.into_iter().peekable();
+    let mut tokens = input.into_iter();
     let Some(TokenTree::Ident(path)) = tokens.next() else {
         return errors::as_expression(&syn::Error::new(Span::call_site(), "use `async_with!`"));
     };
-    let is_at = |token: &TokenTree| matches!(token, TokenTree::Punct(at) if at.as_char() == '@');
-    if tokens.peek().is_some_and(is_at) && is_mention(tokens.clone()) {
+    if is_mention(tokens.clone()) {
         return quote_spanned!(path.span()=> ());
     }
     match Block::parse(tokens.collect()) {
@@ -55,9 +54,12 @@ pub(crate) fn block(input: TokenStream) -> TokenStream {
 }
 
 /// Whether the tokens are `@mention`: what a generator leaves of the macro whose block it expands by ours.
-fn is_mention(tokens: impl Iterator<Item = TokenTree>) -> bool {
-    let tokens: TokenStream = tokens.collect();
-    tokens.to_string().replace(' ', "") == "@mention"
+fn is_mention(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
+    let is_at = |token: TokenTree| matches!(token, TokenTree::Punct(at) if at.as_char() == '@');
+    let is_word = |token: TokenTree| matches!(token, TokenTree::Ident(word) if word == "mention");
+    tokens.next().is_some_and(is_at)
+        && tokens.next().is_some_and(is_word)
+        && tokens.next().is_none()
 }
 
 struct Expansion {

@@ -17,6 +17,7 @@ mod soup;
 mod sugar;
 #[cfg(test)]
 mod tests;
+mod yields;
 
 use proc_macro::TokenStream;
 use syn::Item;
@@ -26,6 +27,13 @@ use syn::Item;
 #[proc_macro]
 pub fn block_inner(input: TokenStream) -> TokenStream {
     expand::block(input.into()).into()
+}
+
+/// The inside of a generator: the path of the runtime crate and the word `unsafe`, then what the attribute has left.
+#[doc(hidden)]
+#[proc_macro]
+pub fn generator_inner(input: TokenStream) -> TokenStream {
+    yields::expand(input.into()).into()
 }
 
 // Documented where it is re-exported, because the examples need the runtime crate.

@@ -14,6 +14,9 @@ pub(crate) struct Block {
     pub(crate) items: Vec<Item>,
     pub(crate) body: Group,
     pub(crate) otherwise: Option<Group>,
+    tokens: Vec<TokenTree>,
+    /// Which of the tokens the body is.
+    body_at: usize,
 }
 
 /// `expr as pat`.
@@ -38,7 +41,8 @@ impl Block {
         let (body, otherwise) = match &parts.body {
             Ok(body) => {
                 let otherwise = otherwise(body.rest, &mut errors);
-                (Some(body.group.clone()), otherwise)
+                let at = tokens.len() - body.rest.len() - 1;
+                (Some((body.group.clone(), at)), otherwise)
             }
             Err(_) => (None, None),
         };
@@ -49,7 +53,7 @@ impl Block {
             Err((None, message)) if errors.count() == 0 => errors.at(end, message),
             _ => {}
         }
-        if let Some(body) = &body
+        if let Some((body, _)) = &body
             && parts.items.is_empty()
         {
             let message = format!("a body without a manager; write {SHAPE}");
@@ -57,13 +61,24 @@ impl Block {
         }
         errors.check()?;
         match body {
-            Some(body) => Ok(Self {
+            Some((body, body_at)) => Ok(Self {
                 items,
                 body,
                 otherwise,
+                tokens,
+                body_at,
             }),
             None => Err(Error::new(end, format!("no body; write {SHAPE}"))),
         }
+    }
+
+    /// The tokens of the block, with another body, and with other braces behind `else` if there are any.
+    pub(crate) fn with(mut self, body: Group, otherwise: Option<Group>) -> TokenStream {
+        self.tokens[self.body_at] = body.into();
+        if let Some(otherwise) = otherwise {
+            self.tokens[self.body_at + 2] = otherwise.into();
+        }
+        self.tokens.into_iter().collect()
     }
 }
 

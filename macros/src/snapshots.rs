@@ -544,7 +544,8 @@ fn generator() {
             file.close().await
         }
     };
-    let expansion = crate::generator::expand(TokenStream::new(), function).to_string();
+    let expansion = crate::generator::expand(TokenStream::new(), function);
+    let expansion = crate::soup::inside(expansion).to_string();
     let expansion = expansion.replace(":: async_with ::", "async_with ::");
     expect![[r#"
         fn open(path: PathBuf) -> async_with::expansion::Generated<
@@ -552,37 +553,42 @@ fn generator() {
         <io::Result<File> as async_with::expansion::ResultParts>::Error,
         (),
         > {
-            let __body = move |
-            __yielder: async_with::expansion::Yielder<
+            let __async_with_body = move |
+            __async_with_yielder: async_with::expansion::Yielder<
             <io::Result<File> as async_with::expansion::ResultParts>::Value,
             <io::Result<File> as async_with::expansion::ResultParts>::Error,
             >|
             async move {
-                let __return = async_with::expansion::Ty::<
+                let __async_with_return = async_with::expansion::Ty::<
                 async_with::expansion::Result<
                 (),
                 <io::Result<File> as async_with::expansion::ResultParts>::Error,
                 >,
                 >::new();
                 if false {
-                    return __return.value();
+                    return async_with::expansion::Ty::value(&__async_with_return);
                 }
                 #[allow(unused_variables, unused_mut)]
                 let mut path = path;
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)] {
-                    let __tail = {
+                    let __async_with_tail = '__async_with_place_0: {
                         path.set_extension("txt");
                         let mut file = File::open(path).await?;
-                        let cause = __yielder.give(&mut file).await;
+                        let cause = async_with::expansion::Permit::give(unsafe {
+                            if false {
+                                break '__async_with_place_0 async_with::expansion::no_jump();
+                            }
+                            async_with::expansion::Yielder::permit(&__async_with_yielder)
+                        }, &mut file).await;
                         if cause.is_clean() {
-                            return async_with::expansion::ended(0, &__return, file.sync_all().await);
+                            return async_with::expansion::ended(0, &__async_with_return, file.sync_all().await);
                         }
                         file.close().await
                     };
-                    async_with::expansion::ended(0, &__return, __tail)
+                    async_with::expansion::ended(0, &__async_with_return, __async_with_tail)
                 }
             };
-            unsafe { async_with::expansion::surviving(__body) }
+            unsafe { async_with::expansion::surviving(__async_with_body) }
         }
     "#]].assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));
 }

@@ -11,7 +11,7 @@ use syn::parse::Parser;
 use syn::visit::Visit;
 use syn::{Block, Expr, File, Item, Macro, parse2};
 
-use crate::{attribute, expand, generator, parse, sugar};
+use crate::{attribute, expand, generator, parse, sugar, yields};
 
 /// What soup is made of, besides delimiters.
 const WORDS: &[&str] = &[
@@ -285,7 +285,7 @@ impl Soup {
         let is_item = matches!(&parsed, Some(item) if !matches!(item, Item::Verbatim(_)));
         let output = match (self.subject, parsed) {
             (1, _) => attribute::expand(arguments, item),
-            (_, Some(Item::Fn(function))) => generator::expand(arguments, function),
+            (_, Some(Item::Fn(function))) => inside(generator::expand(arguments, function)),
             (_, Some(item)) => sugar::expand(arguments, item),
             (_, None) => quote!(compile_error!()),
         };
@@ -310,6 +310,28 @@ impl Soup {
             None => (TokenStream::new(), tokens.into_iter().collect()),
         }
     }
+}
+
+/// Expands what the attribute leaves to the runtime crate: the inside of a generator.
+pub(crate) fn inside(expansion: TokenStream) -> TokenStream {
+    let is_generator = |body: &[TokenTree]| matches!(body, [.., TokenTree::Ident(name), _, TokenTree::Group(_)] if name == "generator");
+    expansion
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
+                let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
+                match tokens.last() {
+                    Some(TokenTree::Group(input)) if is_generator(&tokens) => {
+                        let input = input.stream();
+                        let output = yields::expand(quote!(async_with unsafe #input));
+                        output.into_iter().next().expect("it is an expression")
+                    }
+                    _ => TokenTree::Group(body),
+                }
+            }
+            token => token,
+        })
+        .collect()
 }
 
 fn check_block(tokens: TokenStream) -> TokenStream {

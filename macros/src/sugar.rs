@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
@@ -161,11 +161,10 @@ fn complete(manager: &mut ItemImpl, path: &Path, errors: &mut Errors) {
     let before = errors.count();
     let enter = Signature::of(manager, "enter", errors);
     let exit = Signature::of(manager, "exit", errors);
-    if let (Some(output), Some(resource)) = (enter.output, exit.resource) {
-        let text = |ty: &Type| ty.to_token_stream().to_string();
-        if text(output) == text(resource) {
-            errors.push(no_result(&"enter", output));
-        }
+    if let (Some(output), Some(resource)) = (enter.output, exit.resource)
+        && are_same(output.to_token_stream(), resource.to_token_stream())
+    {
+        errors.push(no_result(&"enter", output));
     }
     let mut unknown = vec![
         Unknown::new(
@@ -202,6 +201,29 @@ fn complete(manager: &mut ItemImpl, path: &Path, errors: &mut Errors) {
     manager.items.extend(types);
     if errors.count() > before {
         stand_in(manager, path);
+    }
+}
+
+fn are_same(one: TokenStream, other: TokenStream) -> bool {
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    loop {
+        let same = match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(TokenTree::Ident(one)), Some(TokenTree::Ident(other))) => one == other,
+            (Some(TokenTree::Punct(one)), Some(TokenTree::Punct(other))) => {
+                one.as_char() == other.as_char()
+            }
+            (Some(TokenTree::Literal(one)), Some(TokenTree::Literal(other))) => {
+                one.to_string() == other.to_string()
+            }
+            (Some(TokenTree::Group(one)), Some(TokenTree::Group(other))) => {
+                one.delimiter() == other.delimiter() && are_same(one.stream(), other.stream())
+            }
+            _ => false,
+        };
+        if !same {
+            return false;
+        }
     }
 }
 

@@ -104,7 +104,7 @@ fn expand(text: &str) -> TokenStream {
         return crate::attribute::expand(arguments, item);
     }
     match syn::parse2(item).expect("the input is an item") {
-        Item::Fn(function) => crate::generator::expand(arguments, function),
+        Item::Fn(function) => crate::soup::inside(crate::generator::expand(arguments, function)),
         item => crate::sugar::expand(arguments, item),
     }
 }

@@ -21,7 +21,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Debug;
-use std::future::{Future, Pending, pending};
+use std::future::{Future, Pending};
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::DerefMut;
@@ -31,7 +31,9 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-pub use async_with_macros::block_inner;
+pub use async_with_macros::{block_inner, generator_inner};
+
+pub use crate::__generator as generator;
 
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
 use crate::detach::drop_caught;
@@ -51,11 +53,14 @@ use crate::{
 pub use crate::ScopedAsyncContextManager;
 
 // Visible in one place, so that messages name them without a path.
-pub use crate::generator::{Generated, Lend, ScopedGenerated, Tail, Yielder, scoped, surviving};
+pub use crate::generator::{
+    Generated, Lend, Permit, ScopedGenerated, Tail, Yield, Yielder, scoped, surviving,
+};
 pub use crate::level::{ConcludeBy, EnterBy, LendBy, NoManager};
 pub use crate::manager::{Exited, InFrame, Lending, Managed, Surviving};
 pub use crate::scope::{Drive, Ended, Interrupt, Parts, Scope, Stopped, drive};
 pub use core::compile_error;
+pub use core::future::pending;
 pub use core::option::Option::{self, None, Some};
 pub use core::result::Result::{self, Err, Ok};
 

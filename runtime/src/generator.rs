@@ -3,9 +3,25 @@
 //! The function's body is a future of its own, boxed, so that it can go on in a task when its block is dropped. It is
 //! polled to its yield by enter, and from there to its end by exit.
 //!
-//! This is the one module with `unsafe` code: what is lent lies in the frame of the suspended body, which the type of the
-//! entered resource owns. See [`Yielded`]. That the body is suspended there, and nowhere else, is what the expansion
-//! promises to [`surviving`] and [`scoped`].
+//! # Safety
+//!
+//! This is the one module with `unsafe` code. What is lent lies in the frame of the suspended body, or is borrowed there,
+//! and the user's block has a pointer to it. That this is sound:
+//!
+//! 1. The pointer is made of a `&mut R`, whose lifetime the future of the yield keeps, and goes to the manager in the
+//!    poll of that future. When the future is dropped before the manager has it, it takes it back (see [`Yield`]).
+//! 2. From then on, the future is neither dropped nor forgotten, and the borrow goes on, until the manager polls the body
+//!    again or drops it: it is awaited in place, and so a part of the body's state. Nobody but the manager polls the body.
+//!    That it is awaited in place is what who makes a [`Permit`] has promised; without one there is no yield.
+//! 3. The manager gives the pointer only together with the body, as a [`Yielded`], of which it is a private part. So who
+//!    uses it borrows the value that owns the body, in a box that is pinned, and the body stays as it is.
+//! 4. Before the manager polls the body again, the `Yielded` is taken apart, and with it all borrows from it have ended.
+//! 5. The promise is made in one place: by what the macro below expands to. It can make it for any input, which is argued
+//!    where that is expanded, in `macros/src/yields.rs`: no token of the input stands behind `unsafe`, rustc says that the
+//!    yield is in the body that is polled, no macro of the user's gets it, and a [`Yielder`] is in nobody's hands.
+//! 6. The word `unsafe` in an expansion is that of the macro below, which has `$crate` beside it. No name that the user
+//!    can bind, neither a path in the arguments of the attribute nor a macro, a trait or a constant in scope, leads to a
+//!    word `unsafe` with something else beside it. Who writes his own has written `unsafe`.
 
 #![allow(unsafe_code, missing_docs, clippy::missing_errors_doc)]
 
@@ -82,6 +98,15 @@ impl<R, E> Slot<R, E> {
     }
 }
 
+/// The inside of the function that a generator is written as: its name, its kind, its types, its parameters, its body.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __generator {
+    ($($tokens:tt)*) => {
+        $crate::expansion::generator_inner! { $crate unsafe $($tokens)* }
+    };
+}
+
 /// What a generator can yield: a value, or a `&mut` to one that it keeps (rule GEN-5).
 #[diagnostic::on_unimplemented(
     message = "`yield_!` is given a `{Self}`, and the resource of this manager is `{R}`",
@@ -128,14 +153,30 @@ impl<R> Lend<R> for &mut R {
     }
 }
 
-/// What `yield_!` is called on, in a generator.
+/// What a body and its manager have in common. Only [`surviving`] and [`scoped`] make one.
 pub struct Yielder<R, E>(Arc<Slot<R, E>>);
 
 impl<R, E> Yielder<R, E> {
+    /// Allows one yield.
+    ///
+    /// # Safety
+    ///
+    /// What is [given](Permit::give) with the permit is to be awaited where that is: in the future that the manager of this
+    /// yielder has from its `body`, or in one that is awaited in place in it in turn.
+    #[must_use]
+    pub unsafe fn permit(&self) -> Permit<'_, R, E> {
+        Permit(&self.0)
+    }
+}
+
+/// That what is given will be awaited in place.
+pub struct Permit<'a, R, E>(&'a Slot<R, E>);
+
+impl<'a, R, E> Permit<'a, R, E> {
     /// Hands the resource to the block, and waits for its end.
-    pub fn give<L: Lend<R>>(&self, resource: L) -> Yield<'_, L, L::Back, R, E> {
+    pub fn give<L: Lend<R, Back = B>, B>(self, resource: L) -> Yield<'a, L, B, R, E> {
         Yield {
-            slot: &self.0,
+            slot: self.0,
             given: Some(resource.given()),
             interrupt: None,
             back: L::back,
@@ -267,10 +308,9 @@ impl<F: ?Sized, R, E> Deref for Yielded<F, R, E> {
         match &self.given {
             Given::Owned(resource) => resource,
             // SAFETY: the pointer comes from a `&mut R` that the yield of the generator's body was given. That borrow
-            // lasts as long as the yield, which takes the pointer back when it is dropped before enter has it, and is not
-            // leaked: whoever made the manager has promised that. Since then, it is suspended in the body: the body is
-            // pinned in a box that `self` owns, and it is polled or dropped only when `self` is given up. So the `R` is
-            // there, and nobody else uses it.
+            // lasts as long as the yield, which took no pointer back before enter had it, and has been suspended in the
+            // body since: whoever made the permit has promised that. The body is pinned in a box that `self` owns, and
+            // it is polled or dropped only when `self` is given up. So the `R` is there, and nobody else uses it.
             Given::Lent(lent) => unsafe { lent.0.as_ref() },
         }
     }
@@ -337,10 +377,7 @@ fn generator<F: ?Sized, R, E>(slot: &Arc<Slot<R, E>>, body: Pin<Box<F>>) -> Gene
 ///
 /// # Safety
 ///
-/// The manager uses what the yielder is given to lend for as long as the body is suspended there, and takes its word for
-/// it. So what [`give`](Yielder::give) returns must be awaited in place: in the `async` block that `body` returns, or in
-/// one that is awaited in place in it in turn. Then nothing but the manager polls or drops it after it was polled first,
-/// and nothing leaks it.
+/// The yielder is for the permits of what the future that `body` returns awaits in place, and for nothing else.
 // Of a body that is not `Send`, rustc shows the line with that bound.
 pub unsafe fn surviving<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> Generated<R, E, V>
 where

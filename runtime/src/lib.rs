@@ -249,8 +249,7 @@ pub mod attr {
 ///
 /// Above `impl AsyncContextManager for T` or `impl ScopedAsyncContextManager for T`, it infers `Resource` and `Error` from
 /// what `enter` and `exit` return, and `Exit` from what `exit` returns. What is written by hand wins. Aliases such as
-/// `io::Result<T>` and `anyhow::Result<T>` are understood. `crate = path` is for when the dependency has another name; it
-/// has to be this crate that it names, because the memory safety of what is lent relies on that.
+/// `io::Result<T>` and `anyhow::Result<T>` are understood. `crate = path` is for when the dependency has another name.
 ///
 /// The name is that of Python's `contextlib.asynccontextmanager`; a class with `__aenter__` and `__aexit__` is the other
 /// way to write a manager there.

@@ -47,6 +47,38 @@ async fn a_function_is_a_manager() {
     );
 }
 
+#[async_context_manager]
+async fn one_of_two(log: Log, first: bool) -> Result<&'static str, Boom> {
+    async_with! { if first { log.manager("first") } else { log.manager("second") } as resource => {
+        yield_!(&mut resource.name);
+    } }
+    Ok(())
+}
+
+/// GEN-6: an item of a block around the yield has an `else` of its own.
+#[tokio::test]
+async fn a_block_around_the_yield_may_have_an_else_in_an_item() {
+    let log = Log::new();
+    let run = async || {
+        for first in [true, false] {
+            async_with! { one_of_two(log.clone(), first) as name => { log.write(*name); } }
+        }
+        Ok::<_, Boom>(())
+    };
+    assert_eq!(run().await, Ok(()));
+    assert_eq!(
+        log.take(),
+        [
+            "enter first",
+            "first",
+            "exit first: completed",
+            "enter second",
+            "second",
+            "exit second: completed"
+        ]
+    );
+}
+
 trait Fine: Sized {
     fn ok(self) -> Result<Self, Boom> {
         Ok(self)

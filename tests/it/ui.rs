@@ -65,6 +65,11 @@ const SEVERAL: &[(&str, usize, &str)] = &[
     ("five-mistakes", 5, "there are five mistakes"),
     ("five-mistakes-in-one-block", 5, "there are five mistakes"),
     (
+        "generator-by-hand",
+        2,
+        "each of the two functions asks for a promise",
+    ),
+    (
         "two-fallible-managers-without-result",
         2,
         "each of the two managers can fail",

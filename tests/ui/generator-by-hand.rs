@@ -12,7 +12,7 @@ fn dangling() -> Generated<String, Infallible> {
     surviving(|yielder: Yielder<String, Infallible>| async move {
         {
             let mut text = String::from("text");
-            let mut lent = Box::pin(yielder.give(&mut text));
+            let mut lent = Box::pin(yielder.permit().give(&mut text));
             let _ = poll!(&mut lent);
             forget(lent);
         }

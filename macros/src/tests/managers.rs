@@ -1,14 +1,20 @@
 //! The attribute `#[async_context_manager]`: what it makes of a function, and how it reads the signatures of an `impl`.
 
 use expect_test::{Expect, expect};
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::format_ident;
 
 /// The function that makes the manager, and the type of its exit.
 fn kind(function: &str) -> String {
     let text = super::line(super::expand(function));
     let (returned, made) = text.split_once(" { ").expect("a function has a body");
-    assert!(made.starts_with("let __body = move |"), "{text}");
-    let scoped = made.ends_with("unsafe { ::async_with::expansion::scoped(__body) } }");
-    let surviving = made.ends_with("unsafe { ::async_with::expansion::surviving(__body) } }");
+    assert!(made.starts_with("let __async_with_body = move |"), "{text}");
+    let made_by = |kind: &str| {
+        made.ends_with(&format!(
+            "unsafe {{ async_with::expansion::{kind}(__async_with_body) }} }}"
+        ))
+    };
+    let (scoped, surviving) = (made_by("scoped"), made_by("surviving"));
     assert!(scoped != surviving, "{text}");
     assert_eq!(scoped, returned.contains("ScopedGenerated<"));
     let exit = if returned.contains("::async_with::Verdict") {
@@ -183,13 +189,38 @@ fn bodies(bodies: &Expect) {
     super::check(bodies, |input| {
         let text =
             format!("#[async_context_manager] async fn f(a: A) -> Result<B, C> {{ {input} }}");
-        let text = super::line(super::expand(&text)).replace("::async_with::expansion::", "");
+        let text = super::line(short(super::expand(&text)))
+            .replace("async_with::expansion::", "")
+            .replace("async_with :: expansion :: ", "")
+            .replace("__async_with_", "");
         let body = text
-            .split_once("{ let __tail = { ")
+            .split_once("let tail = 'place_0: { ")
             .and_then(|(_, text)| text.rsplit_once("}; ended(0, "));
         let (body, _) = body.unwrap_or_else(|| panic!("no body: {text}"));
         super::below(input, [body.trim().to_owned()])
     });
+}
+
+/// Puts `permit_0` in the place of the block that makes the permit for a yield in `'place_0`.
+fn short(tokens: TokenStream) -> TokenStream {
+    let mut short: Vec<TokenTree> = Vec::new();
+    for token in tokens {
+        let TokenTree::Group(group) = token else {
+            short.push(token);
+            continue;
+        };
+        let after_unsafe = matches!(short.last(), Some(TokenTree::Ident(word)) if word == "unsafe");
+        let text = group.to_string();
+        match text.split_once("'__async_with_place_") {
+            Some((before, text)) if after_unsafe && before.starts_with("{ if false") => {
+                let (depth, _) = text.split_once(' ').expect("a space behind the label");
+                short.pop();
+                short.push(format_ident!("permit_{depth}").into());
+            }
+            _ => short.push(Group::new(group.delimiter(), self::short(group.stream())).into()),
+        }
+    }
+    short.into_iter().collect()
 }
 
 /// The resource, and what may interrupt the user's body.
@@ -197,43 +228,43 @@ fn bodies(bodies: &Expect) {
 fn yields() {
     bodies(&expect![[r#"
         yield_!()
-        -> __yielder.give(()).await
+        -> Permit::give(permit_0, ()).await
 
         yield_!(a)
-        -> __yielder.give(a).await
+        -> Permit::give(permit_0, a).await
 
         yield_!(a,);
-        -> __yielder.give(a).await;
+        -> Permit::give(permit_0, a).await;
 
         yield_!(&mut a.b, interrupt = c());
-        -> __yielder.give(&mut a.b).until(c()).await;
+        -> Yield::until( Permit::give(permit_0, &mut a.b), c(), ) .await;
 
         yield_!((), interrupt = c,)
-        -> __yielder.give(()).until(c).await
+        -> Yield::until( Permit::give(permit_0, ()), c, ) .await
 
         let cause = yield_!(a);
-        -> let cause = __yielder.give(a).await;
+        -> let cause = Permit::give(permit_0, a).await;
 
         async_with::yield_!(a).b(c)?;
-        -> __yielder.give(a).await.b(c)?;
+        -> Permit::give(permit_0, a).await.b(c)?;
 
         { yield_!(a) } b
-        -> { __yielder.give(a).await } b
+        -> { Permit::give(permit_0, a).await } b
 
         unsafe { yield_!(a); }
-        -> unsafe { __yielder.give(a).await; }
+        -> unsafe { Permit::give(permit_0, a).await; }
 
         for b in yield_!(a) { c(b) }
-        -> for b in __yielder.give(a).await { c(b) }
+        -> for b in Permit::give(permit_0, a).await { c(b) }
 
         log!(a); yield_!(b); log!(c)
-        -> log!(a); __yielder.give(b).await; log!(c)
+        -> log!(a); Permit::give(permit_0, b).await; log!(c)
 
         fn b() { return; } yield_!(c);
-        -> fn b() { return; } __yielder.give(c).await;
+        -> fn b() { return; } Permit::give(permit_0, c).await;
 
         let b = || { return c }; yield_!(d);
-        -> let b = || { return c }; __yielder.give(d).await;
+        -> let b = || { return c }; Permit::give(permit_0, d).await;
     "#]]);
 }
 
@@ -242,31 +273,31 @@ fn yields() {
 fn paths() {
     bodies(&expect![[r#"
         if b { yield_!(c) } else { yield_!(d) }
-        -> if b { __yielder.give(c).await } else { __yielder.give(d).await }
+        -> if b { Permit::give(permit_0, c).await } else { Permit::give(permit_0, d).await }
 
         if b { yield_!(c); } else if d { yield_!(e); } else { yield_!(f); }
-        -> if b { __yielder.give(c).await; } else if d { __yielder.give(e).await; } else { __yielder.give(f).await; }
+        -> if b { Permit::give(permit_0, c).await; } else if d { Permit::give(permit_0, e).await; } else { Permit::give(permit_0, f).await; }
 
         if b { yield_!(c) } else { return Err(d) }
-        -> if b { __yielder.give(c).await } else { return failed(&__return, Err(d)) }
+        -> if b { Permit::give(permit_0, c).await } else { return failed(&return, Err(d)) }
 
         if b { return Err(c); } else { yield_!(d) }
-        -> if b { return failed(&__return, Err(c)); } else { __yielder.give(d).await }
+        -> if b { return failed(&return, Err(c)); } else { Permit::give(permit_0, d).await }
 
         if yield_!(b) { c }
-        -> if __yielder.give(b).await { c }
+        -> if Permit::give(permit_0, b).await { c }
 
         if b { c } yield_!(d); if e { f }
-        -> if b { c } __yielder.give(d).await; if e { f }
+        -> if b { c } Permit::give(permit_0, d).await; if e { f }
 
         match b { C => yield_!(c), D => { yield_!(d); } E => panic!(), F => { todo!(); } G => loop {}, H => (return d), }
-        -> match b { C => __yielder.give(c).await, D => { __yielder.give(d).await; } E => panic!(), F => { todo!(); } G => loop {} H => (return failed(&__return, d)), }
+        -> match b { C => Permit::give(permit_0, c).await, D => { Permit::give(permit_0, d).await; } E => panic!(), F => { todo!(); } G => loop {} H => (return failed(&return, d)), }
 
         match b { C => { yield_!(c) } D => { { return Err(d) } } E => a::bail!("e"), F => unreachable!(), }
-        -> match b { C => __yielder.give(c).await, D => return failed(&__return, Err(d)), E => a::bail!("e"), F => unreachable!(), }
+        -> match b { C => Permit::give(permit_0, c).await, D => { return failed( &return, Err(d), ); } E => a::bail!("e"), F => unreachable!(), }
 
         match yield_!(b) { C => c, D => d }
-        -> match __yielder.give(b).await { C => c, D => d, }
+        -> match Permit::give(permit_0, b).await { C => c, D => d, }
     "#]]);
 }
 
@@ -275,40 +306,40 @@ fn paths() {
 fn returns() {
     bodies(&expect![[r#"
         return Err(b); yield_!(c)
-        -> return failed(&__return, Err(b)); __yielder.give(c).await
+        -> return failed(&return, Err(b)); Permit::give(permit_0, c).await
 
         if b { return c; } yield_!(d)
-        -> if b { return failed(&__return, c); } __yielder.give(d).await
+        -> if b { return failed(&return, c); } Permit::give(permit_0, d).await
 
         loop { if b { return Err(c) } break; } yield_!(d)
-        -> loop { if b { return failed(&__return, Err(c)); } break; } __yielder.give(d).await
+        -> loop { if b { return failed( &return, Err(c), ); } break; } Permit::give(permit_0, d).await
 
         while b { return c } yield_!(d)
-        -> while b { return failed(&__return, c); } __yielder.give(d).await
+        -> while b { return failed(&return, c); } Permit::give(permit_0, d).await
 
         for b in c { return d } yield_!(e)
-        -> for b in c { return failed(&__return, d); } __yielder.give(e).await
+        -> for b in c { return failed(&return, d); } Permit::give(permit_0, e).await
 
         yield_!(b); return;
-        -> __yielder.give(b).await; return ended(0, &__return, ());
+        -> Permit::give(permit_0, b).await; return ended(0, &return, ());
 
         yield_!(b); return Ok(c);
-        -> __yielder.give(b).await; return ended(0, &__return, Ok(c));
+        -> Permit::give(permit_0, b).await; return ended(0, &return, Ok(c));
 
         yield_!(b); loop { return Ok(c) }
-        -> __yielder.give(b).await; loop { return ended(0, &__return, Ok(c)); }
+        -> Permit::give(permit_0, b).await; loop { return ended(0, &return, Ok(c)); }
 
         yield_!(b); async { return c }; || return d; fn e() { return }
-        -> __yielder.give(b).await; async { return c }; || return d; fn e() { return; }
+        -> Permit::give(permit_0, b).await; async { return c }; || return d; fn e() { return; }
 
         loop { || return c; async { return d }; } yield_!(d)
-        -> loop { || return c; async { return d }; } __yielder.give(d).await
+        -> loop { || return c; async { return d }; } Permit::give(permit_0, d).await
 
         return { return Err(b) }; yield_!(c)
-        -> return failed( &__return, { return failed(&__return, Err(b)) }, ); __yielder.give(c).await
+        -> return failed( &return, { return failed( &return, Err(b), ) }, ); Permit::give(permit_0, c).await
 
         log!(return b); yield_!(c)
-        -> log!(return b); __yielder.give(c).await
+        -> log!(return b); Permit::give(permit_0, c).await
     "#]]);
 }
 
@@ -317,40 +348,46 @@ fn returns() {
 fn nested_blocks() {
     bodies(&expect![[r#"
         async_with!(b as c => { yield_!(c) })
-        -> { async_with! { @ mention } (::async_with::async_with!( b as c => { AfterYield({ __yielder .give(c). await }) } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b as c => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } } )) .0 }
 
         async_with! { b as c => { yield_!(c); d } }
-        -> { async_with! { @ mention } (::async_with::async_with! { b as c => { AfterYield({ __yielder .give(c). await; d }) } }) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with! { b as c => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await; d }) } } }) .0 }
 
         let c = async_with!(b => { yield_!(d) });
-        -> let c = { async_with! { @ mention } (::async_with::async_with!( b => { AfterYield({ __yielder.give(d). await }) } )) .0 };
+        -> let c = { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ Permit::give(permit_1, d). await }) } } )) .0 };
 
         async_with!(b => { c }); yield_!(d)
-        -> async_with!(b => { c }); __yielder.give(d).await
+        -> async_with!(b => { c }); Permit::give(permit_0, d).await
 
         async_with!(b, { c }, { yield_!(c) })
-        -> { async_with! { @ mention } (::async_with::async_with!( b, { c }, { AfterYield({ __yielder .give(c). await }) } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b, { c }, { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } } )) .0 }
+
+        async_with!(if b { c } else { d } as e => { yield_!(e) })
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( if b { c } else { d } as e => { 'place_1 : { AfterYield({ Permit::give(permit_1, e). await }) } } )) .0 }
+
+        async_with!({ c }, { c } as d => { c } else { return Err(d) }); yield_!(e)
+        -> async_with!( { c }, { c } as d => { c } else { return failed(& return, Err(d)) } ); Permit::give(permit_0, e).await
 
         async_with!(b => { yield_!(c) },)
-        -> { async_with! { @ mention } (::async_with::async_with!( b => { AfterYield({ __yielder.give(c). await }) }, )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } }, )) .0 }
 
         async_with!(b => { return Err(c) } else { d }); yield_!(e)
-        -> async_with!( b => { return failed(& __return, Err(c)) } else { d } ); __yielder.give(e).await
+        -> async_with!( b => { return failed(& return, Err(c)) } else { d } ); Permit::give(permit_0, e).await
 
         async_with!({ yield_ } as b => { yield_!(b) })
-        -> { async_with! { @ mention } (::async_with::async_with!( { yield_ } as b => { AfterYield({ __yielder.give(b). await }) } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( { yield_ } as b => { 'place_1 : { AfterYield({ Permit::give(permit_1, b). await }) } } )) .0 }
 
         async_with!(b => { if c { return d } async_with!(e => { yield_!(f) }) })
-        -> { async_with! { @ mention } (::async_with::async_with!( b => { AfterYield({ if c { return failed(& __return, d) } { async_with! { @ mention } (::async_with::async_with!(e => { AfterYield({ __yielder.give(f). await }) })).0 } }) } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ if c { return failed(& return, d) } { async_with! { @ mention } if false { break 'place_1 no_jump(); } (async_with::async_with!(e => { 'place_2 : { AfterYield({ Permit::give(permit_2, f). await }) } })) .0 } }) } } )) .0 }
 
         yield_!(b); async_with!(c => { return Ok(d) } else { e });
-        -> __yielder.give(b).await; async_with!( c => { return ended(0, & __return, Ok(d)) } else { e } );
+        -> Permit::give(permit_0, b).await; async_with!( c => { return ended(0, & return, Ok(d)) } else { e } );
 
         async_with!(b as => { yield_!(c) }); yield_!(d)
-        -> async_with!(b as => { yield_!(c) }); __yielder.give(d).await
+        -> async_with!(b as => { yield_!(c) }); Permit::give(permit_0, d).await
 
         async_with!(b => { not rust yield_!(c) }); yield_!(d)
-        -> async_with!(b => { not rust yield_!(c) }); __yielder.give(d).await
+        -> async_with!(b => { not rust yield_!(c) }); Permit::give(permit_0, d).await
     "#]]);
 }
 
@@ -380,14 +417,14 @@ fn moved_parameters() {
             -> let a = a
 
             &self, (a, mut b): (A, B), _: C
-            -> fn f( &self, __argument_1: (A, B), __argument_2: C, )
-            -> let (a, mut b) = __argument_1
-            -> let _ = __argument_2
+            -> fn f( &self, __async_with_argument_1: (A, B), __async_with_argument_2: C, )
+            -> let (a, mut b) = __async_with_argument_1
+            -> let _ = __async_with_argument_2
 
             a @ (b, _): A, ref c: C
-            -> fn f( __argument_0: A, __argument_1: C, )
-            -> let a @ (b, _) = __argument_0
-            -> let ref c = __argument_1
+            -> fn f( __async_with_argument_0: A, __async_with_argument_1: C, )
+            -> let a @ (b, _) = __async_with_argument_0
+            -> let ref c = __async_with_argument_1
         "#]],
         |input| {
             let text = format!(
@@ -571,7 +608,7 @@ fn types_that_may_borrow() {
 #[test]
 fn kept() {
     super::check(
-        &expect![[r#"
+        &expect![[r##"
             #[async_context_manager] struct A;
             -> struct A;
 
@@ -599,24 +636,27 @@ fn kept() {
             -> impl ScopedAsyncContextManager for A { type Resource = (); type Error = (); type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }
 
             #[async_context_manager] fn f() -> Result<A, B> { yield_!() }
-            -> fn f() -> Generated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), > { let __body = move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { surviving(__body) } }
+            -> fn f() -> Generated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), > { let body = move | yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { surviving(body) } }
 
             #[async_context_manager(a)] pub async fn f<T>(&self, (a, b): T) -> Result<A, B> { yield_!() }
-            -> pub fn f<T>( &self, __argument_1: T, ) -> ScopedGenerated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), impl ::core::future::Future< Output = Result< (), <Result<A, B> as ResultParts>::Error, >, >, > { let __body = move | __yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| ::core::future::pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { scoped(__body) } }
+            -> pub fn f<T>( &self, argument_1: T, ) -> ScopedGenerated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), impl ::core::future::Future< Output = Result< (), <Result<A, B> as ResultParts>::Error, >, >, > { let body = move | yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { scoped(body) } }
 
             #[async_context_manager(a)] async fn f() -> Option<A> { return Ok(Verdict) }
-            -> fn f() -> Generated< (), ::core::convert::Infallible, ::async_with::Verdict, > { let __body = move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result< ::async_with::Verdict, ::core::convert::Infallible, >, >(); unsafe { surviving(__body) } }
+            -> fn f() -> Generated< (), ::core::convert::Infallible, ::async_with::Verdict, > { ::core::compile_error! { "`return` before the `yield_!`; only an error may leave here, `return Err(..)`" } let body = move | yielder: Yielder< (), ::core::convert::Infallible, >| pending::< Result<::async_with::Verdict, ::core::convert::Infallible>, >(); unsafe { surviving(body) } }
 
             #[async_context_manager]
             #[a]
             #[b::async_with]
             async fn f() { c }
-            -> #[a] fn f() -> Generated<(), ::core::convert::Infallible, ()> { let __body = move | __yielder: Yielder<(), ::core::convert::Infallible>| ::core::future::pending::< Result<(), ::core::convert::Infallible>, >(); unsafe { surviving(__body) } }
-        "#]],
+            -> #[a] fn f() -> Generated<(), ::core::convert::Infallible, ()> { let body = move | yielder: Yielder< (), ::core::convert::Infallible, >| pending::< Result<(), ::core::convert::Infallible>, >(); unsafe { surviving(body) } }
+        "##]],
         |input| {
             super::below(
                 input,
-                [super::kept(super::expand(input)).replace("::async_with::expansion::", "")],
+                [super::kept(super::expand(input))
+                    .replace("::async_with::expansion::", "")
+                    .replace("async_with::expansion::", "")
+                    .replace("__async_with_", "")],
             )
         },
     );
