@@ -188,26 +188,41 @@ impl Expansion {
             .map_or(opening, |pat| span.located_at(pat.span()));
         let scope = at(&names.scope, lending);
         let open = self.open(item, opening);
-        let raises = quote_spanned!(opening=> #runtime::Scope::raises(&#scope, 0, &#returns));
-        let enter = quote_spanned! {opening=>
-            #runtime::EnterBy::enter(&mut #scope, #runtime::ScopedAsyncContextManager::enter)
+        let enter = {
+            let (runtime, returns) = (self.at(opening), at(returns, opening));
+            quote_spanned! {opening=>
+                let #raise = #runtime::Scope::raises(&#scope, 0, &#returns);
+                match #runtime::EnterBy::enter(
+                    &mut #scope,
+                    #runtime::ScopedAsyncContextManager::enter,
+                )
+            }
         };
-        let lend = quote_spanned! {lending=>
-            #runtime::LendBy::lend(&mut #scope, #runtime::ScopedAsyncContextManager::interrupt)
+        let lend = {
+            let runtime = self.at(lending);
+            quote_spanned! {lending=>
+                #runtime::LendBy::lend(&mut #scope, #runtime::ScopedAsyncContextManager::interrupt)
+            }
         };
-        let settling = self.at(closing);
-        let settle = quote_spanned! {closing=>
-            #settling::ConcludeBy::conclude(
-                #settling::settle(
-                    #scope, #stopped, #value, &#ended,
-                    #settling::tie(0, 0.0, 0), #settling::tie(0, 0.0, 0),
-                ),
-                #settling::ScopedAsyncContextManager::exit,
-            )
+        let settle = {
+            let runtime = self.at(closing);
+            let [stopped, value, ended] = [stopped, value, ended].map(|name| at(name, closing));
+            quote_spanned! {closing=>
+                #runtime::ConcludeBy::conclude(
+                    #runtime::settle(
+                        #scope, #stopped, #value, &#ended,
+                        #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
+                    ),
+                    #runtime::ScopedAsyncContextManager::exit,
+                )
+            }
         };
         let bind = item.pat.as_ref().map_or_else(
             || quote_spanned!(span=> let _ = #lent;),
-            |pat| quote_spanned!(lending=> let #pat = #lent;),
+            |pat| {
+                let lent = at(lent, lending);
+                quote_spanned!(lending=> let #pat = #lent;)
+            },
         );
         let inner = self.inner(block, number, closing);
         // The place of the body in messages about its type.
@@ -216,8 +231,7 @@ impl Expansion {
         quote_spanned! {span=>
             match {
                 let mut #scope = #open;
-                let #raise = #raises;
-                match #enter.await {
+                #enter.await {
                     #runtime::Ok(()) => {}
                     #runtime::Err(#error) => {
                         #[allow(unreachable_code, clippy::diverging_sub_expression)]
@@ -379,7 +393,10 @@ impl Expansion {
             quote_spanned!(span=> #value)
         };
         let on_skip = match (*with_else, outermost) {
-            (false, _) => quote_spanned!(opening=> #runtime::skip(&#value_type, #skipped)),
+            (false, _) => {
+                let [value_type, skipped] = [value_type, skipped].map(|name| at(name, opening));
+                quote_spanned!(opening=> #runtime::skip(&#value_type, #skipped, #runtime::no_jump))
+            }
             (true, true) => quote_spanned!(span=> { let _ = #skipped; #runtime::None }),
             (true, false) => quote_spanned! {span=>
                 { let _ = #skipped; return #runtime::jump(&#ended, #skip_number).await }

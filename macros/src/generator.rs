@@ -35,10 +35,10 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Block, Expr, ExprAsync, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch,
-    ExprReturn, ExprWhile, FnArg, GenericParam, Generics, Item, ItemFn, Lifetime, Macro, Pat, Path,
-    ReceiverKind, ReturnType, Stmt, Token, Type, TypeImplTrait, TypeParamBound, TypeReference,
-    WherePredicate, parse_quote, parse_quote_spanned,
+    Attribute, Block, Expr, ExprAsync, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLoop,
+    ExprMatch, ExprReturn, ExprWhile, ExprYield, FnArg, GenericParam, Generics, Item, ItemFn,
+    Lifetime, Macro, Pat, Path, ReceiverKind, ReturnType, Stmt, Token, Type, TypeImplTrait,
+    TypeParamBound, TypeReference, WherePredicate, parse_quote, parse_quote_spanned,
 };
 
 use crate::attribute::runtime_crate;
@@ -106,11 +106,15 @@ pub(crate) fn expand(arguments: TokenStream, mut function: ItemFn) -> TokenStrea
     let mut yields = Yields::new(&arguments.path, &mut errors);
     yields.visit_block_mut(&mut function.block);
     let found = yields.yielded.is_some() || yields.misplaced;
+    let written_otherwise = yields.written_otherwise;
     if !found && errors.count() == 0 {
-        errors.at(
-            function.sig.ident.span(),
-            "no `yield_!` in this manager; write `yield_!(resource)` between its set-up and its clean-up",
-        );
+        match written_otherwise {
+            Some(place) => errors.at(place, "a manager yields with a macro; write `yield_!(resource)`"),
+            None => errors.at(
+                function.sig.ident.span(),
+                "no `yield_!` in this manager; write `yield_!(resource)` between its set-up and its clean-up",
+            ),
+        }
     }
     let failed = errors.count() > 0;
     let mut expanded = manager(function, &arguments, output.as_ref(), failed);
@@ -351,6 +355,8 @@ struct Yields<'a> {
     yielded: Option<Span>,
     /// A yield was found where it cannot be, and there was an error for it.
     misplaced: bool,
+    /// What may have been meant as one.
+    written_otherwise: Option<Span>,
     /// What the code is inside of, where no yield can be.
     inside: Option<Inside>,
 }
@@ -394,6 +400,7 @@ impl<'a> Yields<'a> {
             errors,
             yielded: None,
             misplaced: false,
+            written_otherwise: None,
             inside: None,
         }
     }
@@ -755,6 +762,20 @@ impl VisitMut for Yields<'_> {
         self.within(Inside::Function, |this| {
             visit_mut::visit_item_mut(this, item);
         });
+    }
+
+    fn visit_expr_yield_mut(&mut self, expr: &mut ExprYield) {
+        self.written_otherwise = Some(expr.yield_token.span);
+        visit_mut::visit_expr_yield_mut(self, expr);
+    }
+
+    fn visit_expr_call_mut(&mut self, expr: &mut ExprCall) {
+        if let Expr::Path(function) = &*expr.func
+            && function.path.is_ident("yield_")
+        {
+            self.written_otherwise = Some(function.span());
+        }
+        visit_mut::visit_expr_call_mut(self, expr);
     }
 
     fn visit_expr_return_mut(&mut self, expr: &mut ExprReturn) {

@@ -86,7 +86,7 @@ fn one_item() {
                                     return __raise_5b3372(__error_5b3372);
                                 }
                                 async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
-                                    async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372)
+                                    async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
                                 }
                                 async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
                                     let _ = __jumped_5b3372;
@@ -162,7 +162,7 @@ fn two_items() {
         +                         return __raise_5b3372(__error_5b3372);
         +                     }
         +                     async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
-        +                         async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372)
+        +                         async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
         +                     }
         +                     async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
         +                         let _ = __jumped_5b3372;
@@ -335,7 +335,7 @@ fn otherwise() {
           }
           ..
           async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
-        -     async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372)
+        -     async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
         +     let _ = __skipped_5b3372;
         +     async_with::expansion::None
           }

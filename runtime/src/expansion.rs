@@ -686,11 +686,6 @@ pub fn no_jump() -> ! {
 pub struct Suppressed;
 
 /// What can stand for a value of type `V` when a failure was suppressed (rule SUP-3).
-#[diagnostic::on_unimplemented(
-    message = "a suppressed failure leaves this `async_with!` block without its `{V}`",
-    label = "this manager can suppress a failure, and then there is no `{V}`",
-    note = "add `else {{ .. }}` after the body to say what the value is then, or let the block end with `;`"
-)]
 pub trait SkipInto<V> {
     fn skip_into(self) -> V;
 }
@@ -705,8 +700,32 @@ impl SkipInto<()> for Suppressed {
     fn skip_into(self) {}
 }
 
-pub fn skip<V, S: SkipInto<V>>(_: &Ty<V>, skipped: S) -> V {
-    skipped.skip_into()
+/// The same of what the exit of a block's manager leaves. That of a generic manager is a projection, of which rustc would
+/// propose a bound on this trait; it does not when a function's own type is part of what has to be bounded.
+#[diagnostic::on_unimplemented(
+    message = "a suppressed failure leaves this `async_with!` block without its `{V}`",
+    label = "this manager may suppress a failure, and then there is no `{V}`",
+    note = "add `else {{ .. }}` after the body to say what the value is then, or let the block end with `;`",
+    note = "a manager whose type is a parameter may suppress unless its bound says `Exit = ()`, as in `M: AsyncContextManager<Exit = ()>`"
+)]
+pub trait BlockGoesOn<V> {
+    fn value(self) -> V;
+}
+
+pub struct Skip<S, F>(S, PhantomData<F>);
+
+#[diagnostic::do_not_recommend]
+impl<V, S: SkipInto<V>, F> BlockGoesOn<V> for Skip<S, F> {
+    fn value(self) -> V {
+        self.0.skip_into()
+    }
+}
+
+pub fn skip<V, S, F>(_: &Ty<V>, skipped: S, _: F) -> V
+where
+    Skip<S, F>: BlockGoesOn<V>,
+{
+    Skip(skipped, PhantomData).value()
 }
 
 // --- Raising ------------------------------------------------------------------------------------------------------
@@ -749,6 +768,26 @@ impl<T, E> FromError<StackError<E>, i32> for Result<T, E> {
 #[diagnostic::do_not_recommend]
 impl<R> FromError<StackError<NoError>, u16> for R {
     fn from_error(error: StackError<NoError>) -> R {
+        match error.into_inner() {
+            Some(never) => match never {},
+            None => never_raised(),
+        }
+    }
+}
+
+// In a function that returns `()`, a stack of `Infallible` is one that cannot fail, too. The integer then chooses the
+// first of these, for a stack whose error is not written.
+
+#[diagnostic::do_not_recommend]
+impl FromError<StackError<NoError>, i32> for () {
+    fn from_error(error: StackError<NoError>) {
+        FromError::<_, u16>::from_error(error)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl FromError<StackError<Infallible>, u32> for () {
+    fn from_error(error: StackError<Infallible>) {
         match error.into_inner() {
             Some(never) => match never {},
             None => never_raised(),
@@ -907,8 +946,8 @@ pub trait OpenInFrame {
     }
 }
 
-impl<M: AsyncContextManager> OpenSurviving for &&Opener<M> {}
-impl<M: ScopedAsyncContextManager> OpenInFrame for &&Opener<M> {}
+impl<M: AsyncContextManager> OpenSurviving for &&&Opener<M> {}
+impl<M: ScopedAsyncContextManager> OpenInFrame for &&&Opener<M> {}
 
 // What cannot be opened. The method's return type is a projection that does not hold: that is the one error, and the
 // type that results silences what follows. Written out, because rustc shows the place of the bound.
@@ -931,7 +970,8 @@ pub trait OpenBoth<M> {
     }
 }
 
-impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&Opener<M> {}
+// Found by the reference that method lookup adds, right behind what it finds without.
+impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&&&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "a future is not an async context manager",
@@ -951,7 +991,7 @@ pub trait OpenFuture<M> {
     }
 }
 
-impl<M: Future> OpenFuture<M> for &Opener<M> {}
+impl<M: Future> OpenFuture<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "a `Result` is not an async context manager",
@@ -971,7 +1011,7 @@ pub trait OpenResult<M> {
     }
 }
 
-impl<T, E> OpenResult<Result<T, E>> for &Opener<Result<T, E>> {}
+impl<T, E> OpenResult<Result<T, E>> for &&Opener<Result<T, E>> {}
 
 #[diagnostic::on_unimplemented(
     message = "the guard of a lock is not an async context manager",
@@ -991,7 +1031,7 @@ pub trait OpenGuard<M> {
     }
 }
 
-impl<M: Guard> OpenGuard<M> for &Opener<M> {}
+impl<M: Guard> OpenGuard<M> for &&Opener<M> {}
 
 #[cfg(feature = "tokio")]
 #[diagnostic::on_unimplemented(
@@ -1014,7 +1054,50 @@ pub trait OpenLock<M> {
 }
 
 #[cfg(feature = "tokio")]
-impl<M: AsyncGuard> OpenLock<M> for &Opener<M> {}
+impl<M: AsyncGuard> OpenLock<M> for &&Opener<M> {}
+
+#[cfg(feature = "tokio")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this lock does not implement `AsyncContextManager` as it is",
+    note = "write `&mutex`, `&semaphore`, `reading(&lock)` or `writing(&lock)`; in place of `&`, each may be in an `Arc`"
+)]
+pub trait EnterableLockItself {
+    type Kind;
+}
+
+#[cfg(feature = "tokio")]
+pub trait OpenLockItself<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableLockItself,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<M: AsyncLock> OpenLockItself<M> for &&Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this lock blocks its thread; it does not implement `AsyncContextManager`",
+    note = "use `tokio::sync::Mutex` or `tokio::sync::RwLock`, as in `&mutex`, `reading(&lock)` or `writing(&lock)`; or lock this one in the body, where nothing is awaited meanwhile"
+)]
+pub trait EnterableSyncLock {
+    type Kind;
+}
+
+pub trait OpenSyncLock<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableSyncLock,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: SyncLock> OpenSyncLock<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
@@ -1034,7 +1117,7 @@ pub trait OpenClosable<M> {
     }
 }
 
-impl<M: AsyncClose> OpenClosable<M> for &Opener<M> {}
+impl<M: AsyncClose> OpenClosable<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
@@ -1054,7 +1137,7 @@ pub trait OpenText<M> {
     }
 }
 
-impl<M: AsRef<str>> OpenText<M> for &Opener<M> {}
+impl<M: AsRef<str>> OpenText<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "the managers of this `join` fail with different errors",
@@ -1087,7 +1170,7 @@ pub trait OpenJoined<T> {
     }
 }
 
-impl<T: Several> OpenJoined<T> for &Opener<Join<T>> {}
+impl<T: Several> OpenJoined<T> for &&Opener<Join<T>> {}
 
 #[diagnostic::on_unimplemented(
     message = "`join` of one manager is not an async context manager",
@@ -1107,7 +1190,7 @@ pub trait OpenJoinedAlone<M> {
     }
 }
 
-impl<M: AsyncContextManager> OpenJoinedAlone<M> for &Opener<Join<M>> {}
+impl<M: AsyncContextManager> OpenJoinedAlone<M> for &&Opener<Join<M>> {}
 
 /// A manager of this crate that the function which makes it has checked. When it is none, there was an error already.
 pub trait Checked {}
@@ -1127,7 +1210,60 @@ pub trait OpenChecked {
     }
 }
 
-impl<M: Checked> OpenChecked for &Opener<M> {}
+impl<M: Checked> OpenChecked for &&Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this is a reference to a manager, which does not implement `AsyncContextManager`",
+    note = "a block takes its manager by value, and enters it once: write it without the `&`"
+)]
+pub trait EnterableReference {
+    type Kind;
+}
+
+pub trait OpenReference<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableReference,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: AsyncContextManager> OpenReference<&M> for &Opener<&M> {}
+impl<M: AsyncContextManager> OpenReference<&mut M> for &Opener<&mut M> {}
+
+pub trait OpenScopedReference<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableReference,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: ScopedAsyncContextManager> OpenScopedReference<&M> for &Opener<&M> {}
+impl<M: ScopedAsyncContextManager> OpenScopedReference<&mut M> for &Opener<&mut M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this is a box without a manager in it, which does not implement `AsyncContextManager`",
+    note = "a manager whose type is hidden is a `BoxManager`, not a `Box<dyn ..>`: write `manager.boxed()` in place of `Box::new(manager)`"
+)]
+pub trait EnterableBox {
+    type Kind;
+}
+
+pub trait OpenBox<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableBox,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<T: ?Sized> OpenBox<Box<T>> for &Opener<Box<T>> {}
 
 pub trait OpenOther<M> {
     // As above: the bound that does not hold is the error. `M::Resource` may be known all the same.
@@ -1147,15 +1283,27 @@ impl<T: ?Sized> Guard for std::sync::MutexGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockReadGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
 
-/// The guards of locks that are managers themselves.
+/// Locks that a newcomer may take for those that are managers.
+pub trait SyncLock {}
+impl<T: ?Sized> SyncLock for std::sync::Mutex<T> {}
+impl<T: ?Sized> SyncLock for std::sync::RwLock<T> {}
+impl<L: SyncLock + ?Sized> SyncLock for &L {}
+impl<L: SyncLock + ?Sized> SyncLock for std::sync::Arc<L> {}
+
+/// The guards of locks that are managers, and such locks in another form than that.
 #[cfg(feature = "tokio")]
 pub trait AsyncGuard {}
 #[cfg(feature = "tokio")]
-mod async_guards {
-    use super::AsyncGuard;
+pub trait AsyncLock {}
+#[cfg(feature = "tokio")]
+mod async_locks {
+    use std::sync::Arc;
+
+    use super::{AsyncGuard, AsyncLock};
     use tokio::sync::{
-        MutexGuard, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
-        OwnedSemaphorePermit, RwLockReadGuard, RwLockWriteGuard, SemaphorePermit,
+        Mutex, MutexGuard, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+        OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+        SemaphorePermit,
     };
 
     impl<T: ?Sized> AsyncGuard for MutexGuard<'_, T> {}
@@ -1166,17 +1314,27 @@ mod async_guards {
     impl<T: ?Sized> AsyncGuard for OwnedRwLockWriteGuard<T> {}
     impl AsyncGuard for SemaphorePermit<'_> {}
     impl AsyncGuard for OwnedSemaphorePermit {}
+
+    impl<T: ?Sized> AsyncLock for Mutex<T> {}
+    impl<T: ?Sized> AsyncLock for &mut Mutex<T> {}
+    impl AsyncLock for Semaphore {}
+    impl AsyncLock for &mut Semaphore {}
+    impl<T: ?Sized> AsyncLock for RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for &RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for &mut RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for Arc<RwLock<T>> {}
 }
 
 /// What the expansion brings into scope to open a manager.
 pub mod open {
-    #[cfg(feature = "tokio")]
-    pub use super::OpenLock as _;
     pub use super::{
-        OpenBoth as _, OpenChecked as _, OpenClosable as _, OpenFuture as _, OpenGuard as _,
-        OpenInFrame as _, OpenJoined as _, OpenJoinedAlone as _, OpenOther as _, OpenOwn as _,
-        OpenResult as _, OpenSurviving as _, OpenText as _,
+        OpenBoth as _, OpenBox as _, OpenChecked as _, OpenClosable as _, OpenFuture as _,
+        OpenGuard as _, OpenInFrame as _, OpenJoined as _, OpenJoinedAlone as _, OpenOther as _,
+        OpenOwn as _, OpenReference as _, OpenResult as _, OpenScopedReference as _,
+        OpenSurviving as _, OpenSyncLock as _, OpenText as _,
     };
+    #[cfg(feature = "tokio")]
+    pub use super::{OpenLock as _, OpenLockItself as _};
 }
 
 // --- Class-style managers -----------------------------------------------------------------------------------------

@@ -341,9 +341,10 @@ fn generator<F: ?Sized, R, E>(slot: &Arc<Slot<R, E>>, body: Pin<Box<F>>) -> Gene
 /// it. So what [`give`](Yielder::give) returns must be awaited in place: in the `async` block that `body` returns, or in
 /// one that is awaited in place in it in turn. Then nothing but the manager polls or drops it after it was polled first,
 /// and nothing leaks it.
+// Of a body that is not `Send`, rustc shows the line with that bound.
 pub unsafe fn surviving<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> Generated<R, E, V>
 where
-    F: Future<Output = Result<V, E>> + Send + 'static,
+    F: Future<Output = Result<V, E>> + Send + 'static, // or else `#[async_context_manager(scoped)]`
 {
     let slot = slot(&body);
     Generated {

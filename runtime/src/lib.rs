@@ -39,17 +39,17 @@ pub use interruption::{Interruption, NoInterruption};
 #[cfg(feature = "tokio")]
 pub use limits::set_exit_deadline;
 pub use managers::{
-    AsyncClose, BoxManager, Callback, CleanUp, Closing, Either, Held, Join, Manage, MovedOn,
-    NullContext, OpenTransaction, Releasable, ScopedBoxManager, ScopedNullContext, Suppress,
-    Transaction, TransactionControl, callback, closing, join, manage, nullcontext, releasable,
-    scoped_nullcontext, suppress, suppress_if, transaction,
+    AsyncClose, BoxManager, Callback, CleanUp, CleanUpFuture, Closing, Either, Held, Join, Manage,
+    MovedOn, NullContext, OpenTransaction, Releasable, ScopedBoxManager, ScopedNullContext,
+    Suppress, Transaction, TransactionControl, callback, closing, join, manage, nullcontext,
+    releasable, scoped_nullcontext, suppress, suppress_if, transaction,
 };
 #[cfg(feature = "tokio")]
 pub use managers::{
     Backoff, Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, Permits, Reading, Retry,
-    TaskGroup, TaskOutput, Tasks, Timeout, Writing, cancellable, exit_within, move_on_after,
-    move_on_at, move_on_when_cancelled, permits, reading, retry, task_group, timeout, timeout_at,
-    try_task_group, writing,
+    TaskFuture, TaskGroup, TaskOutput, Tasks, Timeout, Writing, cancellable, exit_within,
+    move_on_after, move_on_at, move_on_when_cancelled, permits, reading, retry, task_group,
+    timeout, timeout_at, try_task_group, writing,
 };
 #[cfg(feature = "tracing")]
 pub use managers::{InSpan, in_span};
@@ -58,8 +58,8 @@ pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 pub use registry::drain_timeout;
 pub use registry::{PendingExit, drain, pending_exits};
 pub use stack::{
-    AsyncExitStack, CleanUpOf, Closed, EnteredInto, Handle, Loan, NoError, RaisedAs, Registrar,
-    StackError, StackManager, Takes,
+    AsyncExitStack, CleanUpOf, Closed, Enterable, EnteredInto, Handle, Loan, NoError, RaisedAs,
+    Registrar, StackError, StackManager, Takes,
 };
 
 /// Enters the managers, runs the body, and exits them in reverse order, on every way out.

@@ -101,6 +101,11 @@ impl Left for NothingLeft {
 }
 
 /// A manager of either kind.
+#[diagnostic::on_unimplemented(
+    message = "the error of an exit stack must be `Debug + Send + 'static`",
+    label = "the error of this stack is that of the enclosing function",
+    note = "return an error that is `Send`, as `Box<dyn Error + Send + Sync>` or `anyhow::Error`; or write the error of the stack, as in `AsyncExitStack::<Error>::new()`"
+)]
 pub trait Managed: Sized {
     type Resource;
     /// What the user's pattern is matched against.

@@ -85,6 +85,35 @@ use crate::{Cause, ExitVerdict, Interruption, NoInterruption, Raised};
 /// # }
 /// ```
 ///
+/// # A manager that borrows
+///
+/// `impl AsyncContextManager for Lease<'_>` is refused with several errors about lifetimes (E0477, E0478, E0803): write
+/// `impl ScopedAsyncContextManager for Lease<'_>`. Where a type parameter may borrow (E0310), add the bound `'static` to
+/// it. With [`#[async_context_manager]`](crate::async_context_manager) above, there is one error that says so.
+///
+/// # A manager behind `dyn`
+///
+/// There is no `dyn AsyncContextManager` (E0038): `exit` takes the manager by value, and both methods return futures of
+/// types of their own. [`boxed`](crate::AsyncContextManagerExt::boxed) hides the type of a manager, in a
+/// [`BoxManager<Resource, Error, Exit>`](crate::BoxManager):
+///
+/// ```
+/// use async_with::{BoxManager, async_with, nullcontext, prelude::*};
+///
+/// fn session(name: Option<&'static str>) -> BoxManager<String> {
+///     match name {
+///         Some(name) => nullcontext(name.to_owned()).boxed(),
+///         None => nullcontext(()).map(|()| "nobody".to_owned()).boxed(),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let length = async_with! { session(None) as name => { name.len() } };
+/// assert_eq!(length, 6);
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// The future of `enter` must be drop-safe: when it is dropped, nothing is owed (rule CAN-7). The future of `exit` is
@@ -95,8 +124,10 @@ use crate::{Cause, ExitVerdict, Interruption, NoInterruption, Raised};
     note = "implement `AsyncContextManager` for it, or `ScopedAsyncContextManager` when it borrows or is not `Send`; a reference to a manager is none: pass it by value"
 )]
 pub trait AsyncContextManager: Sized + Send + 'static {
+    // Of a manager that borrows, or is not `Send`, rustc shows some of these lines; hence the comments at their ends.
+
     /// What the body gets to use; `as pat` is matched against `&mut Resource`.
-    type Resource: Send + 'static;
+    type Resource: Send + 'static; // If not `Send`: `ScopedAsyncContextManager`.
     /// Why enter or exit failed: [`Infallible`](std::convert::Infallible) where neither can. It is raised as `?` would
     /// raise it, converted with `From` into the enclosing function's error (rule ERR-1).
     type Error: Debug + Send + 'static;
@@ -105,7 +136,7 @@ pub trait AsyncContextManager: Sized + Send + 'static {
 
     /// Acquires the resource. When it fails, panics or is dropped, this manager is owed no exit (rule EXI-1), and the
     /// exits of the managers further out run.
-    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> + Send;
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> + Send; // If not `Send`: `ScopedAsyncContextManager`.
 
     /// Releases the resource. Called once for every enter that succeeded.
     ///
@@ -113,9 +144,9 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     /// is raised, and this error goes to the [report](crate::report) (rule ERR-3).
     fn exit(
         self,
-        resource: Self::Resource,
+        resource: Self::Resource, // To borrow, implement `ScopedAsyncContextManager`.
         cause: Cause,
-    ) -> impl Future<Output = Result<Self::Exit, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Exit, Self::Error>> + Send; // If not `Send`: `ScopedAsyncContextManager`.
 
     /// Sees, and may change, the error that left the body, directly before exit (rules ERR-6, EXI-7).
     ///

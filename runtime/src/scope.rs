@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::detach::drop_caught;
+use crate::executor::poll_unconstrained;
 use crate::frame::{self, Frame};
 use crate::interrupt::{Member, Unseen};
 use crate::interruption::Interruption;
@@ -175,8 +176,9 @@ impl<I> Interrupt<I> {
         I: Interruption<E>,
     {
         match self.project() {
-            InterruptProjection::MayFire { interrupt } => {
-                match catch_unwind(AssertUnwindSafe(|| interrupt.poll_interruption(cx))) {
+            InterruptProjection::MayFire { mut interrupt } => {
+                let poll = |cx: &mut Context<'_>| interrupt.as_mut().poll_interruption(cx);
+                match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(cx, poll))) {
                     Ok(polled) => polled.map(Ok),
                     Err(payload) => Poll::Ready(Err(payload)),
                 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::detach::{detach_exit, drop_caught};
+use crate::executor::poll_unconstrained;
 use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
 use crate::interruption::fires;
@@ -25,8 +26,8 @@ use crate::registry::Owed;
 use crate::report::{Incident, Phase};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::{
-    AsyncContextManager, Cause, CleanUp, ErrorType, ExitVerdict, Interruption, Raised, Verdict,
-    limits,
+    AsyncContextManager, Cause, CleanUp, CleanUpFuture, ErrorType, ExitVerdict, Interruption,
+    Raised, Verdict, limits,
 };
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -90,7 +91,11 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// [`mem::swap`](std::mem::swap): it exits what is there in the end, and is interrupted by what was entered in the one
 /// that it lent, until that is closed, dropped, or entered in a block of its own. [`pop_all`](Self::pop_all) takes the
 /// interruptions along.
-pub struct AsyncExitStack<E: Debug + Send + 'static, V: ExitVerdict = ()> {
+// Where nothing tells the error of a stack, rustc shows one of the next lines.
+pub struct AsyncExitStack<
+    E: Debug + Send + 'static, // Outside of a block, write it: `AsyncExitStack::<Error>::new()`.
+    V: ExitVerdict = (),
+> {
     entries: boxcar::Vec<Box<dyn Entry<E>>>,
     shared: Arc<Shared<E>>,
     /// Also that of the block whose stack this is.
@@ -171,7 +176,8 @@ impl<E: 'static> Interrupts<E> {
     ) -> Option<(usize, Option<E>)> {
         self.running.retain(|(of, _)| *of < than);
         for (of, interrupt) in &mut self.running {
-            match catch_unwind(AssertUnwindSafe(|| interrupt.as_mut().poll(cx))) {
+            let poll = |cx: &mut Context<'_>| interrupt.as_mut().poll(cx);
+            match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(cx, poll))) {
                 Ok(Poll::Pending) => {}
                 Ok(Poll::Ready(error)) => {
                     let fired = *of;
@@ -324,20 +330,29 @@ impl<E: Send, T: Send + 'static> Held<E> for Kept<T> {
     }
 }
 
-/// A manager that a stack takes: the `E` of the stack can be its error, and the stack may suppress if it does.
-///
-/// The futures are projections, so that a bound that does not hold is one error and not one per use.
+/// What can be entered through a stack at all. Its futures are projections, so that a value that is no manager is one
+/// error and not one per use; and not those of [`EnteredInto`], so that what is not known of that is one error, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be entered through this stack",
     label = "this stack takes no `{Self}`",
-    note = "what is entered must implement `AsyncContextManager`, with an error that `?` converts to that of the enclosing function",
-    note = "if it may suppress a failure, make the stack with `AsyncExitStack::suppressing()`; its block then is `()` or has an `else`"
+    note = "what is entered must implement `AsyncContextManager`",
+    note = "a manager that borrows or is not `Send`, as a generator with a reference among its parameters, is a `ScopedAsyncContextManager`: its exit cannot outlive its block, as that of a stack does; let it own what it uses, or open it in a block of its own"
 )]
-pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Sized {
+pub trait Enterable: Sized {
     #[doc(hidden)]
     type Entering<'s>;
     #[doc(hidden)]
     type EnteringOwned<'s>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<M: AsyncContextManager> Enterable for M {
+    type Entering<'s> = Entering<'s, &'s mut M::Resource, M::Error>;
+    type EnteringOwned<'s> = Entering<'s, Handle<M, M::Resource>, M::Error>;
+}
+
+/// A manager that a stack takes: the `E` of the stack can be its error, and the stack may suppress if it does.
+pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Enterable {
     #[doc(hidden)]
     fn enter_into(self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_>;
     #[doc(hidden)]
@@ -346,7 +361,6 @@ pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Sized {
 
 type Entering<'s, T, X> = Pin<Box<dyn Future<Output = Result<T, X>> + Send + 's>>;
 
-#[diagnostic::do_not_recommend]
 impl<M, E, V, K> EnteredInto<E, V, K> for M
 where
     E: Debug + Send + 'static,
@@ -354,9 +368,6 @@ where
     M: AsyncContextManager<Error: RaisedAs<E, K>>,
     K: 'static,
 {
-    type Entering<'s> = Entering<'s, &'s mut M::Resource, M::Error>;
-    type EnteringOwned<'s> = Entering<'s, Handle<M, M::Resource>, M::Error>;
-
     fn enter_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_> {
         Box::pin(async move {
             let name = self.name();
@@ -400,8 +411,10 @@ where
     note = "make the stack with `AsyncExitStack::suppressing()`; its block then is `()` or has an `else`"
 )]
 pub trait Takes<X> {}
+#[diagnostic::do_not_recommend]
 impl Takes<()> for () {}
 // A second one, so that rustc does not take the first for granted, and says what is wrong in other words.
+#[diagnostic::do_not_recommend]
 impl Takes<NoError> for () {}
 impl<X: ExitVerdict> Takes<X> for Verdict {}
 
@@ -410,7 +423,7 @@ impl<X: ExitVerdict> Takes<X> for Verdict {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be raised by a stack whose error is `{E}`",
     label = "enter or exit can fail with `{Self}` here",
-    note = "the error of the stack is that of the enclosing function, and must implement `From<{Self}>`"
+    note = "the error of the stack is that of the enclosing function, and must implement `From<{Self}>`; where the function returns no `Result`, it is `NoError`, and no manager of the stack may fail"
 )]
 pub trait RaisedAs<E, K> {
     #[doc(hidden)]
@@ -540,6 +553,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Enters a manager, and lends its resource for as long as the stack is borrowed: several can be held at once (rule
     /// STK-2).
     ///
+    /// A manager that cannot fail is for [`enter_infallible`](Self::enter_infallible) where `Infallible` itself converts to
+    /// the error of the stack, as to `anyhow::Error` and `Box<dyn Error>`: there are two ways then, and rustc says that it
+    /// cannot infer the second type parameter, whose name is for that message.
+    ///
     /// # Errors
     ///
     /// What enter failed with; nothing is registered then.
@@ -552,16 +569,14 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// Dropped before it is ready, nothing is owed to this manager (rule CAN-7); its exit is registered in the very poll
     /// in which its enter succeeds (rule CAN-8).
-    pub fn enter<M, K>(&self, manager: M) -> M::Entering<'_>
+    pub fn enter<M, UseEnterInfallible>(&self, manager: M) -> M::Entering<'_>
     where
-        M: EnteredInto<E, V, K>,
+        M: EnteredInto<E, V, UseEnterInfallible>,
     {
         manager.enter_into(self)
     }
 
-    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error. (Where `Infallible` itself
-    /// converts to the error of the stack, as to `anyhow::Error` and `Box<dyn Error>`, [`enter`](Self::enter) would not
-    /// know which way to go.)
+    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error.
     ///
     /// ```
     /// # use async_with::{AsyncExitStack, async_with, nullcontext};
@@ -673,7 +688,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     where
         T: Send + 'static,
         F: FnOnce(T, Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
+        Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
         &mut self
@@ -687,7 +702,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     pub fn push<F, Fut>(&self, exit: F)
     where
         F: FnOnce(Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
+        Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
         self.adopt((), move |(), cause| exit(cause));
@@ -698,7 +713,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     pub fn callback<F, Fut>(&self, callback: F)
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
         self.register(type_name::<F>(), callback_entry(callback));
     }
@@ -1083,7 +1098,7 @@ impl<E: Debug + Send + 'static> Registrar<E> {
     pub async fn callback<F, Fut>(&self, callback: F) -> Result<(), Closed>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
         let callback = {
             let mut late = lock(&self.0.late);
@@ -1751,6 +1766,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
 /// A stack that is the manager of a block: its managers see what leaves the body.
 pub struct Stacked<E: Debug + Send + 'static, V: ExitVerdict>(pub(crate) AsyncExitStack<E, V>);
 
+#[diagnostic::do_not_recommend]
 impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     type Resource = AsyncExitStack<E, V>;
     type Lent = AsyncExitStack<E, V>;

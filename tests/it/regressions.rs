@@ -1,6 +1,6 @@
 //! What random programs have shown to be wrong, as small as it gets.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, panic_any};
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! STK: a dynamic number of managers.
 
 use std::any::{Any, type_name};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -57,6 +58,16 @@ async fn a_stack_keeps_the_type_of_its_block() {
         }}
     }
     assert_eq!(plain(&log).await, 3);
+    assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+
+    // The same, with an error that is written.
+    async fn unit(log: &Log) {
+        async_with! { AsyncExitStack::<Infallible>::new() as stack => {
+            stack.enter_infallible(log.manager("a")).await.note();
+        }}
+    }
+    unit(&log).await;
+    assert_eq!(log.take(), ["enter a", "use a", "exit a: completed"]);
 
     // Errors of different types are converted as `?` does.
     async fn different(log: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

@@ -535,6 +535,38 @@ fn associated_types() {
     "#]]);
 }
 
+/// A type with parameters is asked whether it outlives its block, unless all of them say so; the implementation takes it
+/// for granted then.
+#[test]
+fn types_that_may_borrow() {
+    super::check(
+        &expect![[r#"
+            impl<T: A> AsyncContextManager for B<T> where Self: C
+            -> impl<T: A> AsyncContextManager for B<T> where Self: C, Self: 'static,
+            -> const _: () = { #[allow(dead_code)] trait OutlivesItsBlock { fn ask(&self); } impl<T: A> OutlivesItsBlock for B<T> where Self: C, { fn ask(&self) { fn lives<T: 'static>() {} lives::<Self>(); } } };
+
+            impl<T: A + 'static, const N: usize> AsyncContextManager for B<T, N>
+            -> impl<T: A + 'static, const N: usize> AsyncContextManager for B<T, N>
+
+            impl AsyncContextManager for A<&'static B, fn(&C) -> &D, Box<dyn Fn(&E) + 'static>, dyn for<'b> F<'b>>
+            -> impl AsyncContextManager for A<&'static B, fn(&C) -> &D, Box<dyn Fn(&E) + 'static>, dyn for<'b> F<'b>>
+
+            impl<'a, T> ScopedAsyncContextManager for B<'a, T>
+            -> impl<'a, T> ScopedAsyncContextManager for B<'a, T>
+        "#]],
+        |input| {
+            let methods = "async fn enter(&mut self) -> Result<C, D> {} async fn exit(self, c: C, _: Cause) -> Result<(), D> {}";
+            let text = format!("#[async_context_manager] {input} {{ {methods} }}");
+            let expansion = super::line(super::expand(&text));
+            let (header, rest) = expansion.split_once(" {").expect("it has a body");
+            let asked = rest
+                .split_once("const _")
+                .map(|(_, asked)| format!("const _{asked}"));
+            super::below(input, [header.to_owned()].into_iter().chain(asked))
+        },
+    );
+}
+
 /// With an error in it, a manager keeps its name and its signature, so that those who use it see no second error.
 #[test]
 fn kept() {
@@ -556,6 +588,12 @@ fn kept() {
                 async fn exit(self, b: B, _: Cause) -> Result<(), E> {}
             }
             -> impl AsyncContextManager for A { type Error = E; fn interrupt(&self) {} type Resource = B; type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }
+
+            #[async_context_manager] impl AsyncContextManager for A<'_> {
+                async fn enter(&mut self) -> io::Result<B> {}
+                async fn exit(self, b: B, _: Cause) -> io::Result<()> {}
+            }
+            -> impl ::async_with::ScopedAsyncContextManager for A<'_> { async fn enter(&mut self) -> io::Result<B> {} async fn exit(self, b: B, _: Cause) -> io::Result<()> {} type Resource = B; type Error = <io::Result<B> as ResultParts>::Error; type Exit = <io::Result<()> as ResultParts>::Value; }
 
             #[async_context_manager] impl ScopedAsyncContextManager for A {}
             -> impl ScopedAsyncContextManager for A { type Resource = (); type Error = (); type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }

@@ -522,6 +522,14 @@ fn of_generators() {
                  ^ no `yield_!` in this manager; write `yield_!(resource)` between its set-up and its clean-up
 
         #[async_context_manager]
+        async fn f() -> Result<A, B> { let b = yield_(a).await; c }
+                                               ^^^^^^ a manager yields with a macro; write `yield_!(resource)`
+
+        #[async_context_manager]
+        async fn f() -> Result<A, B> { yield a; b }
+                                       ^^^^^ a manager yields with a macro
+
+        #[async_context_manager]
         fn f() { a }
         ^^ `#[async_context_manager]` on a function that is not async
            ^ this manager returns no `Result`
@@ -762,6 +770,34 @@ fn of_managers() {
             async fn enter(&mut self) -> Result<Vec<Self::Exit>, C> { b }
             async fn exit(self, b: B, _: Cause) -> Result<Vec<Self::Exit>, C> { c }
                                                           ^^^^^^^^^^^^^^^ `enter` and `exit` call this type `Self::Exit` only; write in one of them what it is, or add `type Exit = ..;`
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for A<'_> {
+                                       ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block; write `impl ScopedAsyncContextManager for ..`, or let the manager own what it uses
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for a::A<T, 'a> {
+                                             ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for &A<'static> {
+                                     ^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for Box<dyn for<'b> A<'b> + 'a> {
+                                                             ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
         }
     "#]]);
 }

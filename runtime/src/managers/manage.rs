@@ -34,7 +34,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Verdict};
 pub fn callback<F, Fut>(clean_up: F) -> Callback<F, Fut>
 where
     F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output: CleanUp<Exit = ()>> + Send + 'static,
+    Fut: CleanUpFuture<Returns: CleanUp<Exit = ()>> + Send + 'static,
 {
     Callback {
         clean_up,
@@ -80,7 +80,7 @@ pub fn manage<T, F, Fut>(value: T, clean_up: F) -> Manage<T, F, Fut>
 where
     T: Send + 'static,
     F: FnOnce(T, Cause) -> Fut + Send + 'static,
-    Fut: Future<Output: CleanUp> + Send + 'static,
+    Fut: CleanUpFuture<Returns: CleanUp> + Send + 'static,
 {
     Manage {
         value: Slot::new(value),
@@ -120,6 +120,22 @@ pub trait CleanUp: sealed::Sealed {
 
     #[doc(hidden)]
     fn into_result(self) -> Result<Self::Exit, Self::Error>;
+}
+
+/// The future of a clean-up, which is any. It is a trait of its own for what rustc says of a closure that is not async.
+#[diagnostic::on_unimplemented(
+    message = "this clean-up is not async: it returns `{Self}`, which is not a future",
+    label = "the closure in here is not async",
+    note = "write `async ||` in place of `||`"
+)]
+pub trait CleanUpFuture: Future<Output = Self::Returns> {
+    /// What the clean-up returns.
+    type Returns;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future> CleanUpFuture for F {
+    type Returns = F::Output;
 }
 
 mod sealed {

@@ -1,7 +1,7 @@
 //! `interrupt` captures what it needs by value.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::pending;
 
 use async_with::prelude::*;
 
