@@ -121,7 +121,7 @@ macro_rules! async_with {
 }
 
 /// The attribute, which has the name of the block: import one of the two explicitly and the other with the
-/// [`prelude`], or write `#[attr::async_with]`.
+/// [`prelude`], or write `#[attr::async_with]`, which before Rust 1.94 is the only way.
 pub mod attr {
     /// Runs an async function, or parts of it, in an [`async_with!`](crate::async_with!) block.
     ///
