@@ -44,22 +44,42 @@ pub(crate) fn block(input: TokenStream) -> TokenStream {
     let Some(TokenTree::Ident(path)) = tokens.next() else {
         return errors::as_expression(&syn::Error::new(Span::call_site(), "use `async_with!`"));
     };
-    if is_mention(tokens.clone()) {
+    let of_generator = Mark::take(&mut tokens);
+    if let Some(Mark::Mention) = of_generator {
         return quote_spanned!(path.span()=> ());
     }
     match Block::parse(tokens.collect()) {
-        Ok(block) => Expansion::new(&path, &block).expand(&block),
+        Ok(block) => Expansion::new(&path, &block, of_generator.is_some()).expand(&block),
         Err(error) => errors::as_expression(&error),
     }
 }
 
-/// Whether the tokens are `@mention`: what a generator leaves of the macro whose block it expands by ours.
-fn is_mention(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
-    let is_at = |token: TokenTree| matches!(token, TokenTree::Punct(at) if at.as_char() == '@');
-    let is_word = |token: TokenTree| matches!(token, TokenTree::Ident(word) if word == "mention");
-    tokens.next().is_some_and(is_at)
-        && tokens.next().is_some_and(is_word)
-        && tokens.next().is_none()
+/// What a generator leaves of a macro whose block it expands by ours, and what it begins that block with.
+enum Mark {
+    /// `@mention`
+    Mention,
+    /// `@yields`, before a block that the yield is in.
+    Yields,
+}
+
+impl Mark {
+    fn take(tokens: &mut (impl Iterator<Item = TokenTree> + Clone)) -> Option<Self> {
+        let mut ahead = tokens.clone();
+        let mark = match (ahead.next()?, ahead.next()?) {
+            (TokenTree::Punct(at), TokenTree::Ident(word)) if at.as_char() == '@' => {
+                if word == "yields" {
+                    Mark::Yields
+                } else if word == "mention" && ahead.clone().next().is_none() {
+                    Mark::Mention
+                } else {
+                    return None;
+                }
+            }
+            _ => return None,
+        };
+        *tokens = ahead;
+        Some(mark)
+    }
 }
 
 struct Expansion {
@@ -72,10 +92,12 @@ struct Expansion {
     body: TokenStream,
     jumps: Vec<Jump>,
     with_else: bool,
+    /// The yield of a generator is in the body.
+    yields: bool,
 }
 
 impl Expansion {
-    fn new(path: &Ident, block: &Block) -> Self {
+    fn new(path: &Ident, block: &Block, yields: bool) -> Self {
         let span = path.span();
         let (body, jumps) = body::take_jumps(&block.body, span);
         let runtime = quote_spanned!(span=> #path::expansion);
@@ -87,6 +109,7 @@ impl Expansion {
             body,
             jumps,
             with_else: block.otherwise.is_some(),
+            yields,
         }
     }
 
@@ -397,7 +420,8 @@ impl Expansion {
         let on_skip = match (*with_else, outermost) {
             (false, _) => {
                 let [value_type, skipped] = [value_type, skipped].map(|name| at(name, opening));
-                quote_spanned!(opening=> #runtime::skip(&#value_type, #skipped, #runtime::no_jump))
+                let skip = Ident::new(if self.yields { "skip_no_yield" } else { "skip" }, opening);
+                quote_spanned!(opening=> #runtime::#skip(&#value_type, #skipped, #runtime::no_jump))
             }
             (true, true) => quote_spanned!(span=> { let _ = #skipped; #runtime::None }),
             (true, false) => quote_spanned! {span=>

@@ -442,10 +442,9 @@ impl<'a> Yields<'a> {
         }
         let label = place(self.runtime.span(), self.depth + 1);
         let span = self.runtime.span().located_at(block.body.span());
-        let runtime = self.runtime.expansion(span);
-        let inside = quote_spanned!(span=> #label: { #runtime::AfterYield(#body) });
-        let inside = group(block.body.span(), inside);
-        mac.tokens = block.with(inside, otherwise);
+        let inside = group(block.body.span(), quote_spanned!(span=> #label: #body));
+        let block = block.with(inside, otherwise);
+        mac.tokens = quote_spanned!(span=> @yields #block);
         // Another macro of that name might do anything with the yield. The one that is meant is mentioned all the same:
         // its import is used.
         let span = self.runtime.span().located_at(mac.path.span());
@@ -459,7 +458,7 @@ impl<'a> Yields<'a> {
         Some(parse_quote_spanned! {span=> {
             #meant! { @mention }
             #in_place
-            (#mac).0
+            #mac
         }})
     }
 

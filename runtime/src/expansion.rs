@@ -733,6 +733,38 @@ where
     Skip(skipped, PhantomData).value()
 }
 
+/// What the exit of a block's manager leaves, where the block holds the yield of a generator.
+#[diagnostic::on_unimplemented(
+    message = "this manager may suppress a failure, and the block has the `yield_!` of a generator in it",
+    label = "a failure before the `yield_!` could be suppressed, and then nothing is yielded",
+    note = "take a manager that never suppresses, as `timeout` in place of `move_on_after`; or write the `yield_!` behind the block"
+)]
+pub trait SkipsNoYield {
+    fn no_value<V>(self) -> V;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F> SkipsNoYield for Skip<Infallible, F> {
+    fn no_value<V>(self) -> V {
+        match self.0 {}
+    }
+}
+
+// A second one, so that rustc does not take the first for granted.
+#[diagnostic::do_not_recommend]
+impl<F> SkipsNoYield for Skip<Nothing, F> {
+    fn no_value<V>(self) -> V {
+        match self.0 {}
+    }
+}
+
+pub fn skip_no_yield<V, S, F>(_: &Ty<V>, skipped: S, _: F) -> V
+where
+    Skip<S, F>: SkipsNoYield,
+{
+    Skip(skipped, PhantomData).no_value()
+}
+
 // --- Raising ------------------------------------------------------------------------------------------------------
 
 /// What an enter's or an exit's error can leave as (rule ERR-1). `K` is an integer: `i32` for an error that cannot be,
@@ -786,7 +818,7 @@ impl<R> FromError<StackError<NoError>, u16> for R {
 #[diagnostic::do_not_recommend]
 impl FromError<StackError<NoError>, i32> for () {
     fn from_error(error: StackError<NoError>) {
-        FromError::<_, u16>::from_error(error)
+        <() as FromError<_, u16>>::from_error(error);
     }
 }
 
@@ -1374,6 +1406,3 @@ pub fn failed<V, E>(_: &Ty<Result<V, E>>, error: Result<Nothing, E>) -> Result<V
         Err(error) => Err(error),
     }
 }
-
-/// The value of a block of a generator's that the yield is in: a failure before the yield cannot be suppressed in it.
-pub struct AfterYield<T>(pub T);

@@ -124,6 +124,7 @@ fn every_rule_has_a_test_and_every_test_a_rule_that_exists() {
         "tests/peers",
         "tests/process",
         "tests/send",
+        "tests/no_io",
         "tests/no_runtime",
         "tests/tracing",
     ]
@@ -227,6 +228,26 @@ fn versions_and_changelog_agree() {
     );
     assert_eq!(version("async-with ="), released);
     assert!(read("CHANGELOG.md").contains(&format!("## {released}")));
+}
+
+#[test]
+fn the_published_crates_and_the_manual_name_the_same_oldest_rust() {
+    let oldest = |manifest: &str| {
+        let manifest = read(manifest);
+        let mut lines = manifest.lines();
+        let version = lines.find_map(|line| line.strip_prefix("rust-version = "));
+        version
+            .map(|version| version.trim_matches('"').to_owned())
+            .unwrap_or_default()
+    };
+    let promised = oldest("runtime/Cargo.toml");
+    assert_eq!(oldest("macros/Cargo.toml"), promised);
+    for page in ["README.md", "CHANGELOG.md"] {
+        assert!(
+            read(page).contains(&format!("Rust {promised} ")),
+            "{page}: not Rust {promised}"
+        );
+    }
 }
 
 /// What is public and asynchronous says what happens when it is dropped half-way.

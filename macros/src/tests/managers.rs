@@ -348,37 +348,37 @@ fn returns() {
 fn nested_blocks() {
     bodies(&expect![[r#"
         async_with!(b as c => { yield_!(c) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b as c => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b as c => { 'place_1 : { Permit::give(permit_1, c). await } } ) }
 
         async_with! { b as c => { yield_!(c); d } }
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with! { b as c => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await; d }) } } }) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with! { @ yields b as c => { 'place_1 : { Permit::give(permit_1, c). await; d } } } }
 
         let c = async_with!(b => { yield_!(d) });
-        -> let c = { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ Permit::give(permit_1, d). await }) } } )) .0 };
+        -> let c = { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { Permit::give(permit_1, d). await } } ) };
 
         async_with!(b => { c }); yield_!(d)
         -> async_with!(b => { c }); Permit::give(permit_0, d).await
 
         async_with!(b, { c }, { yield_!(c) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b, { c }, { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b, { c }, { 'place_1 : { Permit::give(permit_1, c). await } } ) }
 
         async_with!(if b { c } else { d } as e => { yield_!(e) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( if b { c } else { d } as e => { 'place_1 : { AfterYield({ Permit::give(permit_1, e). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields if b { c } else { d } as e => { 'place_1 : { Permit::give(permit_1, e). await } } ) }
 
         async_with!({ c }, { c } as d => { c } else { return Err(d) }); yield_!(e)
         -> async_with!( { c }, { c } as d => { c } else { return failed(& return, Err(d)) } ); Permit::give(permit_0, e).await
 
         async_with!(b => { yield_!(c) },)
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } }, )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { Permit::give(permit_1, c). await } }, ) }
 
         async_with!(b => { return Err(c) } else { d }); yield_!(e)
         -> async_with!( b => { return failed(& return, Err(c)) } else { d } ); Permit::give(permit_0, e).await
 
         async_with!({ yield_ } as b => { yield_!(b) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( { yield_ } as b => { 'place_1 : { AfterYield({ Permit::give(permit_1, b). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields { yield_ } as b => { 'place_1 : { Permit::give(permit_1, b). await } } ) }
 
         async_with!(b => { if c { return d } async_with!(e => { yield_!(f) }) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ if c { return failed(& return, d) } { async_with! { @ mention } if false { break 'place_1 no_jump(); } (async_with::async_with!(e => { 'place_2 : { AfterYield({ Permit::give(permit_2, f). await }) } })) .0 } }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { if c { return failed(& return, d) } { async_with! { @ mention } if false { break 'place_1 no_jump(); } async_with::async_with!(@ yields e => { 'place_2 : { Permit::give(permit_2, f). await } }) } } } ) }
 
         yield_!(b); async_with!(c => { return Ok(d) } else { e });
         -> Permit::give(permit_0, b).await; async_with!( c => { return ended(0, & return, Ok(d)) } else { e } );

@@ -771,7 +771,13 @@ fn of_managers() {
             async fn exit(self, b: B, _: Cause) -> Result<Vec<Self::Exit>, C> { c }
                                                           ^^^^^^^^^^^^^^^ `enter` and `exit` call this type `Self::Exit` only; write in one of them what it is, or add `type Exit = ..;`
         }
+    "#]]);
+}
 
+/// One whose exit outlives its block cannot borrow.
+#[test]
+fn of_managers_that_borrow() {
+    explained(&expect![[r#"
         #[async_context_manager]
         impl AsyncContextManager for A<'_> {
                                        ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block; write `impl ScopedAsyncContextManager for ..`, or let the manager own what it uses
