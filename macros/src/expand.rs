@@ -169,7 +169,7 @@ impl Expansion {
         };
         let bind = item.pat.as_ref().map_or_else(
             || quote_spanned!(span=> let _ = __lent;),
-            |pat| quote_spanned!(lending=> let #pat = __lent;),
+            |pat| quote_spanned!(lending=> #[allow(clippy::no_effect_underscore_binding)] let #pat = __lent;),
         );
         let inner = if innermost {
             self.innermost(closing)

@@ -237,9 +237,11 @@ fn moves(function: &mut ItemFn) -> Vec<Stmt> {
                 name
             }
         };
-        moves.push(
-            parse_quote_spanned!(span=> #[allow(unused_variables, unused_mut)] let #pat = #name;),
-        );
+        moves.push(parse_quote_spanned! {span=>
+            #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)]
+            #[allow(unused_variables, unused_mut)]
+            let #pat = #name;
+        });
     }
     moves
 }

@@ -59,6 +59,7 @@ fn one_item() {
                                 }
                                 let __value_type = __value_type;
                                 let __lent = __lent;
+                                #[allow(clippy::no_effect_underscore_binding)]
                                 let file = __lent;
                                 let __end = async_with::expansion::finish(__value_type.twin(), if false {
                                     __value_type.value()
@@ -565,6 +566,7 @@ fn generator() {
                 if false {
                     return __return.value();
                 }
+                #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)]
                 #[allow(unused_variables, unused_mut)]
                 let mut path = path;
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)] {
