@@ -246,7 +246,10 @@ impl Expansion {
             || quote_spanned!(span=> let _ = #lent;),
             |pat| {
                 let lent = at(lent, lending);
-                quote_spanned!(lending=> let #pat = #lent;)
+                quote_spanned! {lending=>
+                    #[allow(clippy::no_effect_underscore_binding)]
+                    let #pat = #lent;
+                }
             },
         );
         let inner = self.inner(block, number, closing);

@@ -568,6 +568,7 @@ fn generator() {
                 if false {
                     return async_with::expansion::Ty::value(&__async_with_return);
                 }
+                #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)]
                 #[allow(unused_variables, unused_mut)]
                 let mut path = path;
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)] {

@@ -17,7 +17,7 @@ pub async fn unit() {
 }
 
 /// Without a body.
-#[attr::async_with(Open(1), Open(2) as _)]
+#[attr::async_with(Open(1), Open(2) as _, Open(3) as _counter)]
 pub async fn empty() {}
 
 /// Parameters that the items mention, that the body mentions, that both do, and that none does.

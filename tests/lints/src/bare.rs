@@ -62,6 +62,10 @@ pub async fn lets_in_blocks(limit: u64) -> u64 {
         #[with]
         let _ = Open(sum);
     }
+    if sum > 2 {
+        #[with]
+        let _counter = Open(sum);
+    }
     sum
 }
 
@@ -77,7 +81,7 @@ pub async fn blocks(limit: u64) -> Result<u64, Problem> {
     {
         sum += counter.next();
     }
-    #[with(Open(1), Open(2) as _)]
+    #[with(Open(1), Open(2) as _, Open(3) as _counter)]
     {}
     let value = #[with(Open(1) as first, Fallible as second)]
     {

@@ -89,6 +89,14 @@ pub async fn several_items() -> Result<u64, Problem> {
     Ok(value + sum)
 }
 
+/// Resources that nobody uses, as their names say.
+pub async fn unused_resources() -> u64 {
+    async_with! { Open(1) as _counter => {} }
+    async_with!(Open(2) as mut _counter, Open(3) as Counter { count: _count, .. }, {
+        async_with! { (Open(4) as _whole @ Counter { .. }, Open(5) as counter) => { counter.next() } }
+    })
+}
+
 /// Items in parentheses, with trailing commas, on lines of their own.
 pub async fn parenthesized_items() -> u64 {
     let one = async_with! { (Open(1) as a, Open(2) as b) => { a.next() + b.next() } };
