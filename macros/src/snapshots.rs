@@ -59,6 +59,7 @@ fn one_item() {
                                 }
                                 let __value_type_5b3372 = __value_type_5b3372;
                                 let __lent_5b3372 = __lent_5b3372;
+                                #[allow(clippy::no_effect_underscore_binding)]
                                 let file = __lent_5b3372;
                                 let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
                                     async_with::expansion::Ty::value(&__value_type_5b3372)

@@ -123,6 +123,7 @@ fn every_rule_has_a_test_and_every_test_a_rule_that_exists() {
         "tests/managers",
         "tests/peers",
         "tests/process",
+        "tests/rebuild",
         "tests/send",
         "tests/no_io",
         "tests/no_runtime",
