@@ -36,7 +36,7 @@ use syn::spanned::Spanned;
 
 use crate::body::{self, Jump};
 use crate::errors;
-use crate::parse::{Block, Item};
+use crate::parse::{Block, Else, Item};
 
 /// Expands the runtime crate's path followed by what the user wrote.
 pub(crate) fn block(input: TokenStream) -> TokenStream {
@@ -148,9 +148,14 @@ impl Expansion {
         let levels = self.level(block, 0);
         let whole = match &block.otherwise {
             None => levels,
-            Some(otherwise) => {
+            Some(Else {
+                keyword,
+                block: otherwise,
+            }) => {
+                let asked = self.ask_for_else(block.items.len(), span.located_at(*keyword));
                 let otherwise = braced(otherwise.stream(), span.located_at(otherwise.span()));
                 quote_spanned! {span=>
+                    #asked
                     match #levels {
                         #runtime::Some(#value) => #value,
                         #runtime::None => #otherwise
@@ -170,6 +175,29 @@ impl Expansion {
                 }
             }
         }
+    }
+
+    /// Names what the exits leave when they suppress, and asks whether one of them can be, at the `else` that is for it.
+    fn ask_for_else(&self, levels: usize, keyword: Span) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let span = *span;
+        let (mut types, mut ties) = (quote_spanned!(keyword=> ()), quote_spanned!(keyword=> ()));
+        let skips: Vec<Ident> = (0..levels).map(|number| self.skip(number)).collect();
+        for skip in skips.iter().rev() {
+            types = quote_spanned!(keyword=> (&#skip, #types));
+            ties = quote_spanned!(keyword=> (0, #ties));
+        }
+        let asking = self.at(keyword);
+        let ask = quote_spanned!(keyword=> #asking::else_runs(&#types, #ties));
+        quote_spanned! {span=>
+            #(let #skips = #runtime::Ty::new();)*
+            #ask;
+        }
+    }
+
+    /// The name of the type of what the exit at this level leaves when it suppressed.
+    fn skip(&self, number: usize) -> Ident {
+        self.names.new(&format!("skip_{number}"))
     }
 
     /// The path of what the expansion calls, at another place.
@@ -253,6 +281,12 @@ impl Expansion {
             },
         );
         let inner = self.inner(block, number, closing);
+        let inside = if self.with_else {
+            number + 1..block.items.len()
+        } else {
+            0..0
+        };
+        let skips: Vec<Ident> = inside.map(|number| self.skip(number)).collect();
         // The place of the body in messages about its type.
         let keyword = quote_spanned!(opening=> async);
         let conclusion = self.conclusion(number, opening);
@@ -272,11 +306,13 @@ impl Expansion {
                     let (#lent, #parts, #interrupt) = #lend;
                     let (#returns, #value_type) =
                         (#runtime::Ty::twin(&#returns), #runtime::Ty::twin(&#value_type));
+                    #(let #skips = #runtime::Ty::twin(&#skips);)*
                     #runtime::drive(#parts, #interrupt, &#ended, #keyword {
                         let #returns = #returns;
                         #[allow(unreachable_code, clippy::diverging_sub_expression)]
                         if false { return #runtime::Ty::value(&#returns); }
                         let #value_type = #value_type;
+                        #(let #skips = #skips;)*
                         let #lent = #lent;
                         #bind
                         #inner
@@ -414,7 +450,7 @@ impl Expansion {
         } = names;
         let outermost = number == 0;
         let jumps_exist = *with_else || !self.jumps.is_empty();
-        let skip_number = self.skip_number();
+        let (skip, skip_number) = (self.skip(number), self.skip_number());
         let fallen = if *with_else && outermost {
             quote_spanned!(span=> #runtime::Some(#value))
         } else {
@@ -426,9 +462,14 @@ impl Expansion {
                 let skip = Ident::new(if self.yields { "skip_no_yield" } else { "skip" }, opening);
                 quote_spanned!(opening=> #runtime::#skip(&#value_type, #skipped, #runtime::no_jump))
             }
-            (true, true) => quote_spanned!(span=> { let _ = #skipped; #runtime::None }),
+            (true, true) => {
+                quote_spanned!(span=> { #runtime::Ty::is(&#skip, &#skipped); #runtime::None })
+            }
             (true, false) => quote_spanned! {span=>
-                { let _ = #skipped; return #runtime::jump(&#ended, #skip_number).await }
+                {
+                    #runtime::Ty::is(&#skip, &#skipped);
+                    return #runtime::jump(&#ended, #skip_number).await
+                }
             },
         };
         let on_jump = match (jumps_exist, outermost) {

@@ -327,6 +327,8 @@ fn otherwise() {
           ..
           } else {
         -     match {
+        +     let __skip_0_5b3372 = async_with::expansion::Ty::new();
+        +     async_with::expansion::else_runs(&(&__skip_0_5b3372, ()), (0, ()));
         +     match match {
                   let mut __scope_5b3372 = {
           ..
@@ -337,7 +339,7 @@ fn otherwise() {
           ..
           async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
         -     async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
-        +     let _ = __skipped_5b3372;
+        +     async_with::expansion::Ty::is(&__skip_0_5b3372, &__skipped_5b3372);
         +     async_with::expansion::None
           }
           async_with::expansion::Concluded::Jump(__jumped_5b3372) => {

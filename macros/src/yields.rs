@@ -431,7 +431,7 @@ impl<'a> Yields<'a> {
         self.depth -= 1;
         let has_yielded = before.is_none() && self.yielded.is_some();
         let otherwise = match &block.otherwise {
-            Some(otherwise) => Some(self.otherwise(otherwise, has_yielded)?),
+            Some(otherwise) => Some(self.otherwise(&otherwise.block, has_yielded)?),
             None => None,
         };
         let statements = &body.stmts;

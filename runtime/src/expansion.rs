@@ -87,6 +87,9 @@ impl<T> Ty<T> {
         Ty(PhantomData)
     }
 
+    /// That the value has this type.
+    pub fn is(&self, _: &T) {}
+
     /// The identity, with the expected type.
     pub fn same(&self, value: T) -> T {
         value
@@ -764,6 +767,69 @@ where
 {
     Skip(skipped, PhantomData).no_value()
 }
+
+/// Whether an exit that leaves a `Self` may suppress. `K` is an integer: `i32` for what stands for no suppression, `u8` for
+/// anything, also that of a generic manager.
+pub trait MaySuppress<K> {
+    type Answer;
+}
+
+pub struct Yes;
+pub struct No;
+
+impl MaySuppress<i32> for Infallible {
+    type Answer = No;
+}
+
+impl<S> MaySuppress<u8> for S {
+    type Answer = Yes;
+}
+
+pub trait Or<Other> {
+    type Answer;
+}
+
+impl<Other> Or<Other> for Yes {
+    type Answer = Yes;
+}
+
+impl<Other> Or<Other> for No {
+    type Answer = Other;
+}
+
+/// Whether one of the managers of a block may suppress: pairs of what the exit of one leaves and of the others, and such
+/// pairs of integers.
+pub trait AnyMaySuppress<K> {
+    type Answer;
+}
+
+impl AnyMaySuppress<()> for () {
+    type Answer = No;
+}
+
+impl<S, K, Others, Ks> AnyMaySuppress<(K, Ks)> for (&Ty<S>, Others)
+where
+    S: MaySuppress<K, Answer: Or<Others::Answer>>,
+    Others: AnyMaySuppress<Ks>,
+{
+    type Answer = <S::Answer as Or<Others::Answer>>::Answer;
+}
+
+/// The answer that an `else` needs (rule SUP-3).
+#[diagnostic::on_unimplemented(
+    message = "this `else` never runs: no manager of the block suppresses a failure",
+    label = "nothing is suppressed that this could follow",
+    note = "remove it, or take a manager that suppresses: `move_on_after` or `move_on_at` in place of `timeout` or `timeout_at`, `move_on_when_cancelled` in place of `cancellable`, `AsyncExitStack::suppressing()` in place of `new()`"
+)]
+pub trait ElseRuns {}
+#[diagnostic::do_not_recommend]
+impl ElseRuns for Yes {}
+// A second one, so that rustc does not take the first for granted.
+#[diagnostic::do_not_recommend]
+impl ElseRuns for Nothing {}
+
+/// Asks of a block with an `else` whether that can run.
+pub fn else_runs<S: AnyMaySuppress<K, Answer: ElseRuns>, K>(_: &S, _: K) {}
 
 // --- Raising ------------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ remedies! {
     "../ui/pass/callback-not-async.rs" callback_not_async,
     "../ui/pass/cast-without-parentheses.rs" cast_without_parentheses,
     "../ui/pass/cell-in-spawned-task.rs" cell_in_spawned_task,
+    "../ui/pass/else-that-never-runs.rs" else_that_never_runs,
     "../ui/pass/else-without-block.rs" else_without_block,
     "../ui/pass/error-not-debug.rs" error_not_debug,
     "../ui/pass/error-not-static.rs" error_not_static,
