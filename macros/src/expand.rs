@@ -197,7 +197,7 @@ impl Expansion {
 
     /// The name of the type of what the exit at this level leaves when it suppressed.
     fn skip(&self, number: usize) -> Ident {
-        self.names.new(&format!("skip_{number}"))
+        self.names.other(&format!("skip_{number}"))
     }
 
     /// The path of what the expansion calls, at another place.
@@ -505,7 +505,7 @@ impl Expansion {
 
     /// The names of a valued jump's type and slot.
     fn payload(&self, number: usize) -> [Ident; 2] {
-        ["type", "value"].map(|what| self.names.new(&format!("jump_{what}_{number}")))
+        ["type", "value"].map(|what| self.names.other(&format!("jump_{what}_{number}")))
     }
 }
 
@@ -542,7 +542,8 @@ names!(
 );
 
 impl Names {
-    fn new(&self, name: &str) -> Ident {
+    /// One more.
+    fn other(&self, name: &str) -> Ident {
         Ident::new(&format!("__{name}{}", self.suffix), self.span)
     }
 }
