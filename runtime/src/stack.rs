@@ -18,8 +18,7 @@ use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
 use crate::interruption::fires;
 use crate::manager::{
-    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, Surviving, exit_alone,
-    report_of,
+    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, exit_early, report_of,
 };
 use crate::managers::MovedOn;
 use crate::registry::Owed;
@@ -973,17 +972,13 @@ where
     ///
     /// Dropped before it is ready, the exit goes on elsewhere (rule CAN-2). [`drain`](crate::drain()) waits for it from
     /// then on.
+    #[allow(clippy::manual_async_fn)] // An `async fn` does not declare that it is `Send`.
     pub fn release(self) -> impl Future<Output = Result<(), M::Error>> + Send {
         async move {
             let content = lock(&self.0).take(Content::Exited);
-            let Some((manager, resource)) = content else {
-                return Ok(());
-            };
-            let exit = Surviving(manager).exit(resource, Cause::Completed, None, None);
-            match exit_alone(exit).await {
-                Exited::Returned(_) => Ok(()),
-                Exited::Failed(error) => Err(error),
-                Exited::Panicked(payload) => resume_unwind(payload),
+            match content {
+                Some((manager, resource)) => exit_early(manager, resource, Cause::Completed).await,
+                None => Ok(()),
             }
         }
     }
