@@ -1,9 +1,10 @@
-//! `#[async_with]`: above a function with the items, or bare, to turn on the forms inside of it.
+//! `#[attr::async_with]`: above a function with the items, or bare, to turn on the forms inside of it.
 //!
 //! Nothing is expanded here but to `async_with!`, so that there is one expansion.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -30,7 +31,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             Ok(method) => {
                 errors.on(
                     &method.sig.fn_token,
-                    "`#[async_with]` on a method without a body; write it where the body is",
+                    "`#[attr::async_with]` on a method without a body; write it where the body is",
                 );
                 Item::Verbatim(item)
             }
@@ -46,7 +47,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             Item::Verbatim(_) => {}
             other => errors.at(
                 keyword(other),
-                "`#[async_with(..)]` with managers goes on an `async fn`; leave them out to turn on the forms inside",
+                "`#[attr::async_with(..)]` with managers goes on an `async fn`; leave them out to turn on the forms inside",
             ),
         },
         None => {}
@@ -64,11 +65,11 @@ fn not_an_item(error: &syn::Error, tokens: TokenStream) -> TokenStream {
     let first = tokens.clone().into_iter().next();
     let place = first.map_or_else(Span::call_site, |token| token.span());
     let message = if syn::parse2::<Expr>(tokens.clone()).is_ok() {
-        "`#[async_with]` on an expression; write `async_with! { .. }`, or `#[with(..)]` above a block in a function \
-         that has `#[async_with]`"
+        "`#[attr::async_with]` on an expression; write `async_with! { .. }`, or `#[with(..)]` above a block in a function \
+         that has `#[attr::async_with]`"
             .to_owned()
     } else if Block::parse_within.parse2(tokens).is_ok() {
-        "`#[async_with]` on a statement; write `#[with] let name = manager;` in a function that has `#[async_with]`"
+        "`#[attr::async_with]` on a statement; write `#[with] let name = manager;` in a function that has `#[attr::async_with]`"
             .to_owned()
     } else {
         error.to_string()
@@ -97,7 +98,7 @@ impl Arguments {
             if input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
                 let name: Ident = input.parse()?;
                 let message = format!(
-                    "unknown argument `{name}`; the arguments are managers, as in `#[async_with(manager as name)]`, and `crate = path`",
+                    "unknown argument `{name}`; the arguments are managers, as in `#[attr::async_with(manager as name)]`, and `crate = path`",
                 );
                 return Err(syn::Error::new(name.span(), message));
             }
@@ -118,10 +119,11 @@ impl Arguments {
         Some(arguments)
     }
 
+    /// `async_with!` without an import of the user's (rule ATT-2).
     fn import(&self) -> Stmt {
         let Self { path, .. } = self;
         let span = Span::call_site();
-        parse_quote_spanned!(span=> #[allow(unused_imports)] use #path::async_with;)
+        parse_quote_spanned!(span=> #[allow(unused_imports)] use #path::block::*;)
     }
 }
 
@@ -138,10 +140,20 @@ fn block(path: &Path, items: &TokenStream, body: &Block, place: Span) -> Expr {
     if !ends_with_comma {
         items.extend(quote_spanned!(span=> ,));
     }
+    let body = braced(body, body.brace_token.span.close());
     Expr::Macro(syn::ExprMacro {
         attrs: Vec::new(),
         mac: parse_quote_spanned!(span=> #path::async_with! { #items #body }),
     })
+}
+
+/// A body with the place of its end, which is what the expansion asks for. A group that is made anew has but one place
+/// for both braces; as if it were all between them, it would be, to an editor, that of every name in there.
+fn braced(body: &Block, end: Span) -> Group {
+    let stmts = body.stmts.iter();
+    let mut braced = Group::new(Delimiter::Brace, quote!(#(#stmts)*));
+    braced.set_span(end);
+    braced
 }
 
 // --- With items -----------------------------------------------------------------------------------------------------
@@ -162,7 +174,7 @@ fn with_items(function: &mut ItemFn, arguments: &Arguments, errors: &mut Errors)
     let Some(Desugared { block, receiver }) = desugared(&mut function.block) else {
         errors.on(
             &function.sig.fn_token,
-            "`#[async_with(..)]` on a function that is not async; write `async fn`",
+            "`#[attr::async_with(..)]` on a function that is not async; write `async fn`",
         );
         return;
     };
@@ -333,7 +345,7 @@ fn bare(item: &mut Item, arguments: &Arguments, errors: &mut Errors) {
             if !is_async && !mentions_async(&function.block.to_token_stream()) {
                 errors.on(
                     &function.sig.fn_token,
-                    "`#[async_with]` on a function that is not async; write `async fn`",
+                    "`#[attr::async_with]` on a function that is not async; write `async fn`",
                 );
                 return;
             }
@@ -348,12 +360,12 @@ fn bare(item: &mut Item, arguments: &Arguments, errors: &mut Errors) {
         }
         Item::Mod(module) => errors.on(
             &module.mod_token,
-            "`#[async_with]` on a module in another file; write it on the items in that file",
+            "`#[attr::async_with]` on a module in another file; write it on the items in that file",
         ),
         Item::Verbatim(_) => {}
         other => errors.at(
             keyword(other),
-            "`#[async_with]` goes on an `async fn`, an `impl` block or an inline module",
+            "`#[attr::async_with]` goes on an `async fn`, an `impl` block or an inline module",
         ),
     }
 }
@@ -516,7 +528,7 @@ impl Forms<'_> {
         if group.delimiter() != Delimiter::Brace {
             return token;
         }
-        let Ok(stmts) = Block::parse_within.parse2(group.stream()) else {
+        let Ok(stmts) = statements.parse2(group.stream()) else {
             return token;
         };
         let mut block = Block {
@@ -524,10 +536,28 @@ impl Forms<'_> {
             stmts,
         };
         self.visit_block_mut(&mut block);
-        let stmts = block.stmts.iter();
-        let mut body = Group::new(Delimiter::Brace, quote!(#(#stmts)*));
-        body.set_span(group.span());
-        body.into()
+        braced(&block, group.span_close()).into()
+    }
+}
+
+/// Statements, with whatever is none at the end: what is being written is to be completed by the editor, and what is wrong
+/// is rustc's to say.
+fn statements(input: ParseStream<'_>) -> syn::Result<Vec<Stmt>> {
+    let mut before = Vec::new();
+    loop {
+        let rest = input.fork();
+        if let Ok(stmts) = Block::parse_within(&rest) {
+            before.extend(stmts);
+            input.advance_to(&rest);
+            return Ok(before);
+        }
+        let next = input.fork();
+        let Ok(stmt) = next.parse() else {
+            before.push(Stmt::Expr(Expr::Verbatim(input.parse()?), None));
+            return Ok(before);
+        };
+        before.push(stmt);
+        input.advance_to(&next);
     }
 }
 

@@ -28,13 +28,15 @@
 //!
 //! The body of level k is level k+1, so that n items are n nested blocks in the most literal way (rule ORD-3).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 
 use crate::body::{self, Jump};
 use crate::errors;
-use crate::parse::Block;
+use crate::parse::{Block, Else, Item};
 
 /// Expands the runtime crate's path followed by what the user wrote.
 pub(crate) fn block(input: TokenStream) -> TokenStream {
@@ -42,22 +44,42 @@ pub(crate) fn block(input: TokenStream) -> TokenStream {
     let Some(TokenTree::Ident(path)) = tokens.next() else {
         return errors::as_expression(&syn::Error::new(Span::call_site(), "use `async_with!`"));
     };
-    if is_mention(tokens.clone()) {
+    let of_generator = Mark::take(&mut tokens);
+    if let Some(Mark::Mention) = of_generator {
         return quote_spanned!(path.span()=> ());
     }
     match Block::parse(tokens.collect()) {
-        Ok(block) => Expansion::new(&path, &block).expand(&block),
+        Ok(block) => Expansion::new(&path, &block, of_generator.is_some()).expand(&block),
         Err(error) => errors::as_expression(&error),
     }
 }
 
-/// Whether the tokens are `@mention`: what a generator leaves of the macro whose block it expands by ours.
-fn is_mention(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
-    let is_at = |token: TokenTree| matches!(token, TokenTree::Punct(at) if at.as_char() == '@');
-    let is_word = |token: TokenTree| matches!(token, TokenTree::Ident(word) if word == "mention");
-    tokens.next().is_some_and(is_at)
-        && tokens.next().is_some_and(is_word)
-        && tokens.next().is_none()
+/// What a generator leaves of a macro whose block it expands by ours, and what it begins that block with.
+enum Mark {
+    /// `@mention`
+    Mention,
+    /// `@yields`, before a block that the yield is in.
+    Yields,
+}
+
+impl Mark {
+    fn take(tokens: &mut (impl Iterator<Item = TokenTree> + Clone)) -> Option<Self> {
+        let mut ahead = tokens.clone();
+        let mark = match (ahead.next()?, ahead.next()?) {
+            (TokenTree::Punct(at), TokenTree::Ident(word)) if at.as_char() == '@' => {
+                if word == "yields" {
+                    Mark::Yields
+                } else if word == "mention" && ahead.clone().next().is_none() {
+                    Mark::Mention
+                } else {
+                    return None;
+                }
+            }
+            _ => return None,
+        };
+        *tokens = ahead;
+        Some(mark)
+    }
 }
 
 struct Expansion {
@@ -66,13 +88,16 @@ struct Expansion {
     /// `$crate::expansion`, whose span also gives generated tokens their hygiene.
     runtime: TokenStream,
     span: Span,
+    names: Names,
     body: TokenStream,
     jumps: Vec<Jump>,
     with_else: bool,
+    /// The yield of a generator is in the body.
+    yields: bool,
 }
 
 impl Expansion {
-    fn new(path: &Ident, block: &Block) -> Self {
+    fn new(path: &Ident, block: &Block, yields: bool) -> Self {
         let span = path.span();
         let runtime = quote_spanned!(span=> #path::expansion);
         let (body, jumps) = body::take_jumps(&block.body, &runtime, span);
@@ -80,15 +105,28 @@ impl Expansion {
             path: path.clone(),
             runtime,
             span,
+            names: Names::of(block, span),
             body,
             jumps,
             with_else: block.otherwise.is_some(),
+            yields,
         }
     }
 
     fn expand(&self, block: &Block) -> TokenStream {
-        let Self { runtime, span, .. } = self;
+        let Self {
+            runtime,
+            span,
+            names,
+            ..
+        } = self;
         let span = *span;
+        let Names {
+            returns,
+            value_type,
+            value,
+            ..
+        } = names;
         let payloads = self
             .jumps
             .iter()
@@ -96,7 +134,8 @@ impl Expansion {
             .filter(|(_, jump)| jump.valued)
             .map(|(number, jump)| {
                 let [ty, slot] = self.payload(number);
-                let pin = jump.reissue(&quote_spanned!(span=> #ty.value()), runtime, span);
+                let value = quote_spanned!(span=> #runtime::Ty::value(&#ty));
+                let pin = jump.reissue(&value, runtime, span);
                 quote_spanned! {span=>
                     let #ty = #runtime::Ty::new();
                     if false { #pin; }
@@ -106,11 +145,16 @@ impl Expansion {
         let levels = self.level(block, 0);
         let whole = match &block.otherwise {
             None => levels,
-            Some(otherwise) => {
+            Some(Else {
+                keyword,
+                block: otherwise,
+            }) => {
+                let asked = self.ask_for_else(block.items.len(), span.located_at(*keyword));
                 let otherwise = braced(otherwise.stream(), span.located_at(otherwise.span()));
                 quote_spanned! {span=>
+                    #asked
                     match #levels {
-                        #runtime::Some(__value) => __value,
+                        #runtime::Some(#value) => #value,
                         #runtime::None => #otherwise
                     }
                 }
@@ -118,16 +162,39 @@ impl Expansion {
         };
         quote_spanned! {span=>
             {
-                let __return = #runtime::Ty::new();
+                let #returns = #runtime::Ty::new();
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                if false { return __return.value(); }
-                let __value_type = #runtime::Ty::new();
-                if false { __value_type.value() } else {
+                if false { return #runtime::Ty::value(&#returns); }
+                let #value_type = #runtime::Ty::new();
+                if false { #runtime::Ty::value(&#value_type) } else {
                     #(#payloads)*
                     #whole
                 }
             }
         }
+    }
+
+    /// Names what the exits leave when they suppress, and asks whether one of them can be, at the `else` that is for it.
+    fn ask_for_else(&self, levels: usize, keyword: Span) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let span = *span;
+        let (mut types, mut ties) = (quote_spanned!(keyword=> ()), quote_spanned!(keyword=> ()));
+        let skips: Vec<Ident> = (0..levels).map(|number| self.skip(number)).collect();
+        for skip in skips.iter().rev() {
+            types = quote_spanned!(keyword=> (&#skip, #types));
+            ties = quote_spanned!(keyword=> (0, #ties));
+        }
+        let asking = self.at(keyword);
+        let ask = quote_spanned!(keyword=> #asking::else_runs(&#types, #ties));
+        quote_spanned! {span=>
+            #(let #skips = #runtime::Ty::new();)*
+            #ask;
+        }
+    }
+
+    /// The name of the type of what the exit at this level leaves when it suppressed.
+    fn skip(&self, number: usize) -> Ident {
+        self.names.other(&format!("skip_{number}"))
     }
 
     /// The path of what the expansion calls, at another place.
@@ -139,84 +206,162 @@ impl Expansion {
 
     /// The level of the item with this number, and everything inside it.
     fn level(&self, block: &Block, number: usize) -> TokenStream {
-        let Self { runtime, span, .. } = self;
+        let Self {
+            runtime,
+            span,
+            names,
+            ..
+        } = self;
         let span = *span;
+        let Names {
+            returns,
+            value_type,
+            raise,
+            value,
+            ended,
+            stopped,
+            lent,
+            parts,
+            interrupt,
+            conclude,
+            error,
+            ..
+        } = names;
         let item = &block.items[number];
-        let innermost = number + 1 == block.items.len();
-        let closing = span.located_at(block.body.span_close());
-        let expr = delimited(&item.expr, span);
         let opening = span.located_at(first_span(&item.expr).unwrap_or(span));
-        let open = quote_spanned! {opening=>
-            {
-                use #runtime::open::*;
-                let __opener = #runtime::Opener::new(#expr);
-                (&&&&&__opener).__async_with_open().open(__opener)
-            }
-        };
+        let closing = span.located_at(block.body.span_close());
         // A resource that escapes is borrowed while its scope is taken apart: one error, on the pattern, as long as the
         // borrow and the move have the same place.
         let lending = item
             .pat
             .as_ref()
             .map_or(opening, |pat| span.located_at(pat.span()));
-        let scope = Ident::new("__scope", lending);
-        let raises = quote_spanned!(opening=> #scope.raises(0, &__return));
-        let lend = quote_spanned!(lending=> #runtime::Scope::lend(&mut #scope));
-        let settling = self.at(closing);
-        let settle = quote_spanned! {closing=>
-            #settling::settle(
-                #scope, __stopped, __value, &__ended,
-                #settling::tie(0, 0.0, 0), #settling::tie(0, 0.0, 0),
-            )
-        };
-        let bind = item.pat.as_ref().map_or_else(
-            || quote_spanned!(span=> let _ = __lent;),
-            |pat| quote_spanned!(lending=> let #pat = __lent;),
-        );
-        let inner = if innermost {
-            self.innermost(closing)
-        } else {
-            let inner = self.level(block, number + 1);
-            quote_spanned! {span=>
-                let __end = #runtime::finish(__value_type.twin(), #inner, &mut __value, &__ended);
-                __end.await
+        let scope = at(&names.scope, lending);
+        let open = self.open(item, opening);
+        let enter = {
+            let (runtime, returns) = (self.at(opening), at(returns, opening));
+            quote_spanned! {opening=>
+                let #raise = #runtime::Scope::raises(&#scope, 0, &#returns);
+                match #runtime::EnterBy::enter(
+                    &mut #scope,
+                    #runtime::ScopedAsyncContextManager::enter,
+                )
             }
         };
+        let lend = {
+            let runtime = self.at(lending);
+            quote_spanned! {lending=>
+                #runtime::LendBy::lend(&mut #scope, #runtime::ScopedAsyncContextManager::interrupt)
+            }
+        };
+        let settle = {
+            let runtime = self.at(closing);
+            let [stopped, value, ended] = [stopped, value, ended].map(|name| at(name, closing));
+            quote_spanned! {closing=>
+                #runtime::ConcludeBy::conclude(
+                    #runtime::settle(
+                        #scope, #stopped, #value, &#ended,
+                        #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
+                    ),
+                    #runtime::ScopedAsyncContextManager::exit,
+                )
+            }
+        };
+        let bind = item.pat.as_ref().map_or_else(
+            || quote_spanned!(span=> let _ = #lent;),
+            |pat| {
+                let lent = at(lent, lending);
+                quote_spanned! {lending=>
+                    #[allow(clippy::no_effect_underscore_binding)]
+                    let #pat = #lent;
+                }
+            },
+        );
+        let inner = self.inner(block, number, closing);
+        let inside = if self.with_else {
+            number + 1..block.items.len()
+        } else {
+            0..0
+        };
+        let skips: Vec<Ident> = inside.map(|number| self.skip(number)).collect();
         // The place of the body in messages about its type.
         let keyword = quote_spanned!(opening=> async);
         let conclusion = self.conclusion(number, opening);
         quote_spanned! {span=>
             match {
                 let mut #scope = #open;
-                let __raise = #raises;
-                match #runtime::Scope::enter(&mut #scope).await {
+                #enter.await {
                     #runtime::Ok(()) => {}
-                    #runtime::Err(__error) => {
+                    #runtime::Err(#error) => {
                         #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                        return __raise(__error);
+                        return #raise(#error);
                     }
                 }
-                let mut __value = #runtime::None;
-                let __ended = #runtime::Ended::new();
-                let __stopped = {
-                    let (__lent, __parts, __interrupt) = #lend;
-                    let (__return, __value_type) = (__return.twin(), __value_type.twin());
-                    #runtime::drive(__parts, __interrupt, &__ended, #keyword {
-                        let __return = __return;
+                let mut #value = #runtime::None;
+                let #ended = #runtime::Ended::new();
+                let #stopped = {
+                    let (#lent, #parts, #interrupt) = #lend;
+                    let (#returns, #value_type) =
+                        (#runtime::Ty::twin(&#returns), #runtime::Ty::twin(&#value_type));
+                    #(let #skips = #runtime::Ty::twin(&#skips);)*
+                    #runtime::drive(#parts, #interrupt, &#ended, #keyword {
+                        let #returns = #returns;
                         #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                        if false { return __return.value(); }
-                        let __value_type = __value_type;
-                        let __lent = __lent;
+                        if false { return #runtime::Ty::value(&#returns); }
+                        let #value_type = #value_type;
+                        #(let #skips = #skips;)*
+                        let #lent = #lent;
                         #bind
                         #inner
                     }).await
                 };
-                (#settle, __raise)
+                (#settle, #raise)
             } {
-                (__conclude, __raise) => match __conclude.await {
+                (#conclude, #raise) => match #conclude.await {
                     #conclusion
                 },
             }
+        }
+    }
+
+    /// Makes the scope of an item: of which kind its manager is, method lookup finds out.
+    fn open(&self, item: &Item, opening: Span) -> TokenStream {
+        let runtime = &self.runtime;
+        let opener = &self.names.opener;
+        let expr = delimited(&item.expr, self.span);
+        quote_spanned! {opening=>
+            {
+                use #runtime::open::*;
+                let #opener = #runtime::Opener::new(#expr);
+                (&&&&&#opener).__async_with_open().open(#opener)
+            }
+        }
+    }
+
+    /// What is inside of the level with this number: the next one, or the body.
+    fn inner(&self, block: &Block, number: usize, closing: Span) -> TokenStream {
+        if number + 1 == block.items.len() {
+            return self.innermost(closing);
+        }
+        let Names { end, .. } = &self.names;
+        let finish = self.finish(&self.level(block, number + 1));
+        quote_spanned! {self.span=>
+            let #end = #finish;
+            #end.await
+        }
+    }
+
+    /// Leaves a value for the driver.
+    fn finish(&self, with: &TokenStream) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let Names {
+            value_type,
+            value,
+            ended,
+            ..
+        } = &self.names;
+        quote_spanned! {*span=>
+            #runtime::finish(#runtime::Ty::twin(&#value_type), #with, &mut #value, &#ended)
         }
     }
 
@@ -224,25 +369,35 @@ impl Expansion {
     fn innermost(&self, closing: Span) -> TokenStream {
         let Self { runtime, span, .. } = self;
         let span = *span;
+        let Names {
+            value_type,
+            ended,
+            end,
+            ..
+        } = &self.names;
         // The dead branch keeps rustc from calling what follows a diverging body unreachable.
         let body = braced(self.body.clone(), closing);
+        let body = quote_spanned!(span=> if false { #runtime::Ty::value(&#value_type) } else #body);
         // Unless the type is `!`, which is seen from a loop.
         let allow = self
             .ends_in_loop()
             .then(|| quote_spanned!(span=> #[allow(unreachable_code)]));
+        let finish = self.finish(&body);
         let value = quote_spanned! {span=>
             #allow
-            let __end = #runtime::finish(
-                __value_type.twin(),
-                if false { __value_type.value() } else #body,
-                &mut __value,
-                &__ended,
-            );
+            let #end = #finish;
         };
+        if self.jumps.is_empty() {
+            return quote_spanned! {span=>
+                #value
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                #end.await
+            };
+        }
         let mut inner = quote_spanned! {span=>
             #value
             #[allow(unreachable_code, clippy::diverging_sub_expression)]
-            return __end.await;
+            return #end.await;
         };
         inner = body::probed(&self.jumps, inner, runtime, span);
         for (number, jump) in self.jumps.iter().enumerate() {
@@ -251,14 +406,7 @@ impl Expansion {
             inner = quote_spanned! {span=>
                 #caught
                 #[allow(unreachable_code)]
-                return #runtime::jump(&__ended, #code).await;
-            };
-        }
-        if self.jumps.is_empty() {
-            inner = quote_spanned! {span=>
-                #value
-                #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                __end.await
+                return #runtime::jump(&#ended, #code).await;
             };
         }
         inner
@@ -280,27 +428,48 @@ impl Expansion {
             runtime,
             span,
             with_else,
+            names,
             ..
         } = self;
         let span = *span;
+        let Names {
+            value_type,
+            value,
+            ended,
+            raise,
+            error,
+            left,
+            skipped,
+            jumped,
+            ..
+        } = names;
         let outermost = number == 0;
         let jumps_exist = *with_else || !self.jumps.is_empty();
-        let skip_number = self.skip_number();
-        let value = if *with_else && outermost {
-            quote_spanned!(span=> #runtime::Some(__value))
+        let (skip, skip_number) = (self.skip(number), self.skip_number());
+        let fallen = if *with_else && outermost {
+            quote_spanned!(span=> #runtime::Some(#value))
         } else {
-            quote_spanned!(span=> __value)
+            quote_spanned!(span=> #value)
         };
-        let skipped = match (*with_else, outermost) {
-            (false, _) => quote_spanned!(opening=> #runtime::skip(&__value_type, __skipped)),
-            (true, true) => quote_spanned!(span=> { let _ = __skipped; #runtime::None }),
+        let on_skip = match (*with_else, outermost) {
+            (false, _) => {
+                let [value_type, skipped] = [value_type, skipped].map(|name| at(name, opening));
+                let skip = Ident::new(if self.yields { "skip_no_yield" } else { "skip" }, opening);
+                quote_spanned!(opening=> #runtime::#skip(&#value_type, #skipped, #runtime::no_jump))
+            }
+            (true, true) => {
+                quote_spanned!(span=> { #runtime::Ty::is(&#skip, &#skipped); #runtime::None })
+            }
             (true, false) => quote_spanned! {span=>
-                { let _ = __skipped; return #runtime::jump(&__ended, #skip_number).await }
+                {
+                    #runtime::Ty::is(&#skip, &#skipped);
+                    return #runtime::jump(&#ended, #skip_number).await
+                }
             },
         };
-        let jump = match (jumps_exist, outermost) {
-            (false, _) => quote_spanned!(span=> { let _ = __jump; #runtime::no_jump() }),
-            (true, false) => quote_spanned!(span=> return #runtime::jump(&__ended, __jump).await),
+        let on_jump = match (jumps_exist, outermost) {
+            (false, _) => quote_spanned!(span=> { let _ = #jumped; #runtime::no_jump() }),
+            (true, false) => quote_spanned!(span=> return #runtime::jump(&#ended, #jumped).await),
             (true, true) => {
                 let arms = self.jumps.iter().enumerate().map(|(number, jump)| {
                     let code = u32::try_from(number).unwrap_or(u32::MAX);
@@ -311,28 +480,86 @@ impl Expansion {
                 });
                 let skip =
                     with_else.then(|| quote_spanned!(span=> #skip_number => #runtime::None,));
-                quote_spanned!(span=> match __jump { #(#arms)* #skip _ => #runtime::no_jump() })
+                quote_spanned!(span=> match #jumped { #(#arms)* #skip _ => #runtime::no_jump() })
             }
         };
         quote_spanned! {span=>
-            #runtime::Concluded::Value(__value) => #value,
-            #runtime::Concluded::Left(__left) => {
+            #runtime::Concluded::Value(#value) => #fallen,
+            #runtime::Concluded::Left(#left) => {
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                return __left;
+                return #left;
             }
-            #runtime::Concluded::Raised(__error) => {
+            #runtime::Concluded::Raised(#error) => {
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                return __raise(__error);
+                return #raise(#error);
             }
-            #runtime::Concluded::Skipped(__skipped) => #skipped,
-            #runtime::Concluded::Jump(__jump) => #jump,
+            #runtime::Concluded::Skipped(#skipped) => #on_skip,
+            #runtime::Concluded::Jump(#jumped) => #on_jump,
         }
     }
 
     /// The names of a valued jump's type and slot.
     fn payload(&self, number: usize) -> [Ident; 2] {
-        ["type", "value"].map(|what| Ident::new(&format!("__jump_{what}_{number}"), self.span))
+        ["type", "value"].map(|what| self.names.other(&format!("jump_{what}_{number}")))
     }
+}
+
+/// Declares the names of what the expansion binds.
+macro_rules! names {
+    ($($name:ident)*) => {
+        /// The names of what the expansion binds.
+        ///
+        /// Hygiene hides them from the user, but not the user's constants from them: a name for which there is one would
+        /// be a pattern that compares. So they end in a hash of the first manager, which nobody has for a constant.
+        struct Names {
+            suffix: String,
+            span: Span,
+            $($name: Ident,)*
+        }
+
+        impl Names {
+            fn of(block: &Block, span: Span) -> Self {
+                let mut hasher = DefaultHasher::new();
+                if let Some(item) = block.items.first() {
+                    hash(&item.expr, &mut hasher);
+                }
+                let suffix = format!("_{:06x}", hasher.finish() & 0x00ff_ffff);
+                let new = |name: &str| Ident::new(&format!("__{name}{suffix}"), span);
+                $(let $name = new(stringify!($name));)*
+                Self { suffix, span, $($name),* }
+            }
+        }
+    };
+}
+
+names!(
+    returns value_type scope opener raise value ended stopped lent parts interrupt end conclude error left skipped jumped
+);
+
+impl Names {
+    /// One more.
+    fn other(&self, name: &str) -> Ident {
+        Ident::new(&format!("__{name}{}", self.suffix), self.span)
+    }
+}
+
+/// Hashes tokens by what is written, whatever their places.
+fn hash(tokens: &TokenStream, hasher: &mut DefaultHasher) {
+    for token in tokens.clone() {
+        match token {
+            TokenTree::Group(group) => hash(&group.stream(), hasher),
+            TokenTree::Ident(word) => word.to_string().hash(hasher),
+            TokenTree::Punct(punct) => punct.as_char().hash(hasher),
+            TokenTree::Literal(literal) => literal.to_string().hash(hasher),
+        }
+    }
+}
+
+/// The same name at another place.
+fn at(name: &Ident, span: Span) -> Ident {
+    let mut name = name.clone();
+    name.set_span(span);
+    name
 }
 
 /// A block with the given span, so that its braces are the macro's to the lints.

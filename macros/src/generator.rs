@@ -201,6 +201,7 @@ fn moves(function: &mut ItemFn) -> Vec<Stmt> {
             .filter(|attr| attr.path().is_ident("cfg"));
         moves.push(parse_quote_spanned! {span=>
             #(#conditions)*
+            #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)]
             #[allow(unused_variables, unused_mut)]
             let #pat = #name;
         });

@@ -23,71 +23,74 @@ fn one_item() {
     expect![[r#"
         async fn function() {
             {
-                let __return = async_with::expansion::Ty::new();
+                let __returns_5b3372 = async_with::expansion::Ty::new();
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 if false {
-                    return __return.value();
+                    return async_with::expansion::Ty::value(&__returns_5b3372);
                 }
-                let __value_type = async_with::expansion::Ty::new();
+                let __value_type_5b3372 = async_with::expansion::Ty::new();
                 if false {
-                    __value_type.value()
+                    async_with::expansion::Ty::value(&__value_type_5b3372)
                 } else {
                     match {
-                        let mut __scope = {
+                        let mut __scope_5b3372 = {
                             use async_with::expansion::open::*;
-                            let __opener = async_with::expansion::Opener::new(open(path));
-                            (&&&&&__opener).__async_with_open().open(__opener)
+                            let __opener_5b3372 = async_with::expansion::Opener::new(open(path));
+                            (&&&&&__opener_5b3372).__async_with_open().open(__opener_5b3372)
                         };
-                        let __raise = __scope.raises(0, &__return);
-                        match async_with::expansion::Scope::enter(&mut __scope).await {
+                        let __raise_5b3372 = async_with::expansion::Scope::raises(&__scope_5b3372, 0, &__returns_5b3372);
+                        match async_with::expansion::EnterBy::enter(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::enter).await {
                             async_with::expansion::Ok(()) => {}
-                            async_with::expansion::Err(__error) => {
+                            async_with::expansion::Err(__error_5b3372) => {
                                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                                return __raise(__error);
+                                return __raise_5b3372(__error_5b3372);
                             }
                         }
-                        let mut __value = async_with::expansion::None;
-                        let __ended = async_with::expansion::Ended::new();
-                        let __stopped = {
-                            let (__lent, __parts, __interrupt) = async_with::expansion::Scope::lend(&mut __scope);
-                            let (__return, __value_type) = (__return.twin(), __value_type.twin());
-                            async_with::expansion::drive(__parts, __interrupt, &__ended, async {
-                                let __return = __return;
+                        let mut __value_5b3372 = async_with::expansion::None;
+                        let __ended_5b3372 = async_with::expansion::Ended::new();
+                        let __stopped_5b3372 = {
+                            let (__lent_5b3372, __parts_5b3372, __interrupt_5b3372) = async_with::expansion::LendBy::lend(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::interrupt);
+                            let (__returns_5b3372, __value_type_5b3372) = (async_with::expansion::Ty::twin(&__returns_5b3372), async_with::expansion::Ty::twin(&__value_type_5b3372));
+                            async_with::expansion::drive(__parts_5b3372, __interrupt_5b3372, &__ended_5b3372, async {
+                                let __returns_5b3372 = __returns_5b3372;
                                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
                                 if false {
-                                    return __return.value();
+                                    return async_with::expansion::Ty::value(&__returns_5b3372);
                                 }
-                                let __value_type = __value_type;
-                                let __lent = __lent;
-                                let file = __lent;
-                                let __end = async_with::expansion::finish(__value_type.twin(), if false {
-                                    __value_type.value()
+                                let __value_type_5b3372 = __value_type_5b3372;
+                                let __lent_5b3372 = __lent_5b3372;
+                                #[allow(clippy::no_effect_underscore_binding)]
+                                let file = __lent_5b3372;
+                                let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
+                                    async_with::expansion::Ty::value(&__value_type_5b3372)
                                 } else {
                                     let text = file.read().await;
                                     text.len()
-                                }, &mut __value, &__ended);
+                                }, &mut __value_5b3372, &__ended_5b3372);
                                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                                __end.await
+                                __end_5b3372.await
                             }).await
                         };
-                        (async_with::expansion::settle(__scope, __stopped, __value, &__ended, async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), __raise)
+                        (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle(__scope_5b3372, __stopped_5b3372, __value_5b3372, &__ended_5b3372, async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
                     } {
-                        (__conclude, __raise) => {
-                            match __conclude.await {
-                                async_with::expansion::Concluded::Value(__value) => __value,
-                                async_with::expansion::Concluded::Left(__left) => {
+                        (__conclude_5b3372, __raise_5b3372) => {
+                            match __conclude_5b3372.await {
+                                async_with::expansion::Concluded::Value(__value_5b3372) => {
+                                    __value_5b3372
+                                }
+                                async_with::expansion::Concluded::Left(__left_5b3372) => {
                                     #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                                    return __left;
+                                    return __left_5b3372;
                                 }
-                                async_with::expansion::Concluded::Raised(__error) => {
+                                async_with::expansion::Concluded::Raised(__error_5b3372) => {
                                     #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                                    return __raise(__error);
+                                    return __raise_5b3372(__error_5b3372);
                                 }
-                                async_with::expansion::Concluded::Skipped(__skipped) => {
-                                    async_with::expansion::skip(&__value_type, __skipped)
+                                async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
+                                    async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
                                 }
-                                async_with::expansion::Concluded::Jump(__jump) => {
-                                    let _ = __jump;
+                                async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+                                    let _ = __jumped_5b3372;
                                     async_with::expansion::no_jump()
                                 }
                             }
@@ -111,63 +114,65 @@ fn two_items() {
     });
     let expected = expect![[r#"
           ..
-          let file = __lent;
-        + let __end = async_with::expansion::finish(__value_type.twin(), match {
-        +     let mut __scope = {
+          let file = __lent_5b3372;
+        + let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), match {
+        +     let mut __scope_5b3372 = {
         +         use async_with::expansion::open::*;
-        +         let __opener = async_with::expansion::Opener::new(lock(file));
-        +         (&&&&&__opener).__async_with_open().open(__opener)
+        +         let __opener_5b3372 = async_with::expansion::Opener::new(lock(file));
+        +         (&&&&&__opener_5b3372).__async_with_open().open(__opener_5b3372)
         +     };
-        +     let __raise = __scope.raises(0, &__return);
-        +     match async_with::expansion::Scope::enter(&mut __scope).await {
+        +     let __raise_5b3372 = async_with::expansion::Scope::raises(&__scope_5b3372, 0, &__returns_5b3372);
+        +     match async_with::expansion::EnterBy::enter(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::enter).await {
         +         async_with::expansion::Ok(()) => {}
-        +         async_with::expansion::Err(__error) => {
+        +         async_with::expansion::Err(__error_5b3372) => {
         +             #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        +             return __raise(__error);
+        +             return __raise_5b3372(__error_5b3372);
         +         }
         +     }
-        +     let mut __value = async_with::expansion::None;
-        +     let __ended = async_with::expansion::Ended::new();
-        +     let __stopped = {
-        +         let (__lent, __parts, __interrupt) = async_with::expansion::Scope::lend(&mut __scope);
-        +         let (__return, __value_type) = (__return.twin(), __value_type.twin());
-        +         async_with::expansion::drive(__parts, __interrupt, &__ended, async {
-        +             let __return = __return;
+        +     let mut __value_5b3372 = async_with::expansion::None;
+        +     let __ended_5b3372 = async_with::expansion::Ended::new();
+        +     let __stopped_5b3372 = {
+        +         let (__lent_5b3372, __parts_5b3372, __interrupt_5b3372) = async_with::expansion::LendBy::lend(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::interrupt);
+        +         let (__returns_5b3372, __value_type_5b3372) = (async_with::expansion::Ty::twin(&__returns_5b3372), async_with::expansion::Ty::twin(&__value_type_5b3372));
+        +         async_with::expansion::drive(__parts_5b3372, __interrupt_5b3372, &__ended_5b3372, async {
+        +             let __returns_5b3372 = __returns_5b3372;
         +             #[allow(unreachable_code, clippy::diverging_sub_expression)]
         +             if false {
-        +                 return __return.value();
+        +                 return async_with::expansion::Ty::value(&__returns_5b3372);
         +             }
-        +             let __value_type = __value_type;
-        +             let __lent = __lent;
-        +             let _ = __lent;
-                      let __end = async_with::expansion::finish(__value_type.twin(), if false {
+        +             let __value_type_5b3372 = __value_type_5b3372;
+        +             let __lent_5b3372 = __lent_5b3372;
+        +             let _ = __lent_5b3372;
+                      let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
           ..
                           }).await
         +             };
-        +             (async_with::expansion::settle(__scope, __stopped, __value, &__ended, async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), __raise)
+        +             (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle(__scope_5b3372, __stopped_5b3372, __value_5b3372, &__ended_5b3372, async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
         +         } {
-        +             (__conclude, __raise) => {
-        +                 match __conclude.await {
-        +                     async_with::expansion::Concluded::Value(__value) => __value,
-        +                     async_with::expansion::Concluded::Left(__left) => {
+        +             (__conclude_5b3372, __raise_5b3372) => {
+        +                 match __conclude_5b3372.await {
+        +                     async_with::expansion::Concluded::Value(__value_5b3372) => {
+        +                         __value_5b3372
+        +                     }
+        +                     async_with::expansion::Concluded::Left(__left_5b3372) => {
         +                         #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        +                         return __left;
+        +                         return __left_5b3372;
         +                     }
-        +                     async_with::expansion::Concluded::Raised(__error) => {
+        +                     async_with::expansion::Concluded::Raised(__error_5b3372) => {
         +                         #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        +                         return __raise(__error);
+        +                         return __raise_5b3372(__error_5b3372);
         +                     }
-        +                     async_with::expansion::Concluded::Skipped(__skipped) => {
-        +                         async_with::expansion::skip(&__value_type, __skipped)
+        +                     async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
+        +                         async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
         +                     }
-        +                     async_with::expansion::Concluded::Jump(__jump) => {
-        +                         let _ = __jump;
+        +                     async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+        +                         let _ = __jumped_5b3372;
         +                         async_with::expansion::no_jump()
         +                     }
         +                 }
         +             }
-        +         }, &mut __value, &__ended);
-        +         __end.await
+        +         }, &mut __value_5b3372, &__ended_5b3372);
+        +         __end_5b3372.await
         +     }).await
           };
           ..
@@ -213,9 +218,9 @@ fn jump() {
     });
     let expected = expect![[r#"
           ..
-          let file = __lent;
+          let file = __lent_5b3372;
         + '__async_with_jump_0: {
-              let __end = async_with::expansion::finish(__value_type.twin(), if false {
+              let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
           ..
           let text = file.read().await;
         + if text.is_empty() {
@@ -224,17 +229,17 @@ fn jump() {
           text.len()
           ..
                   #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        -     __end.await
-        +         return __end.await;
+        -     __end_5b3372.await
+        +         return __end_5b3372.await;
         +     }
         +     #[allow(unreachable_code)]
-        +     return async_with::expansion::jump(&__ended, 0u32).await;
+        +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
           }).await
           ..
-          async_with::expansion::Concluded::Jump(__jump) => {
-        -     let _ = __jump;
+          async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+        -     let _ = __jumped_5b3372;
         -     async_with::expansion::no_jump()
-        +     match __jump {
+        +     match __jumped_5b3372 {
         +         0u32 => {
         +             #[allow(clippy::needless_continue)] continue;
         +         }
@@ -266,18 +271,18 @@ fn jump_with_value() {
     let expected = expect![[r#"
           ..
           } else {
-        +     let __jump_type_0 = async_with::expansion::Ty::new();
+        +     let __jump_type_0_5b3372 = async_with::expansion::Ty::new();
         +     if false {
-        +         break 'outer __jump_type_0.value();
+        +         break 'outer async_with::expansion::Ty::value(&__jump_type_0_5b3372);
         +     }
-        +     let mut __jump_value_0 = async_with::expansion::None;
+        +     let mut __jump_value_0_5b3372 = async_with::expansion::None;
               match {
           ..
-          let __lent = __lent;
-        - let file = __lent;
-        + let file = __lent; {
-        +     __jump_value_0 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0, '__async_with_jump_0: {
-                  let __end = async_with::expansion::finish(__value_type.twin(), if false {
+          #[allow(clippy::no_effect_underscore_binding)]
+        - let file = __lent_5b3372;
+        + let file = __lent_5b3372; {
+        +     __jump_value_0_5b3372 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0_5b3372, '__async_with_jump_0: {
+                  let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
           ..
           let text = file.read().await;
         + for line in text.lines() {
@@ -291,20 +296,20 @@ fn jump_with_value() {
           text.len()
           ..
                       #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        -     __end.await
-        +             return __end.await;
+        -     __end_5b3372.await
+        +             return __end_5b3372.await;
         +         }));
         +     }
         +     #[allow(unreachable_code)]
-        +     return async_with::expansion::jump(&__ended, 0u32).await;
+        +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
           }).await
           ..
-          async_with::expansion::Concluded::Jump(__jump) => {
-        -     let _ = __jump;
+          async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+        -     let _ = __jumped_5b3372;
         -     async_with::expansion::no_jump()
-        +     match __jump {
+        +     match __jumped_5b3372 {
         +         0u32 => {
-        +             break 'outer async_with::expansion::payload(__jump_value_0);
+        +             break 'outer async_with::expansion::payload(__jump_value_0_5b3372);
         +         }
         +         _ => async_with::expansion::no_jump(),
         +     }
@@ -327,25 +332,25 @@ fn otherwise() {
           ..
           } else {
         -     match {
+        +     let __skip_0_5b3372 = async_with::expansion::Ty::new();
+        +     async_with::expansion::else_runs(&(&__skip_0_5b3372, ()), (0, ()));
         +     match match {
-                  let mut __scope = {
+                  let mut __scope_5b3372 = {
           ..
-          match __conclude.await {
-        -     async_with::expansion::Concluded::Value(__value) => __value,
-        +     async_with::expansion::Concluded::Value(__value) => {
-        +         async_with::expansion::Some(__value)
-        +     }
-              async_with::expansion::Concluded::Left(__left) => {
+          async_with::expansion::Concluded::Value(__value_5b3372) => {
+        -     __value_5b3372
+        +     async_with::expansion::Some(__value_5b3372)
+          }
           ..
-          async_with::expansion::Concluded::Skipped(__skipped) => {
-        -     async_with::expansion::skip(&__value_type, __skipped)
-        +     let _ = __skipped;
+          async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
+        -     async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
+        +     async_with::expansion::Ty::is(&__skip_0_5b3372, &__skipped_5b3372);
         +     async_with::expansion::None
           }
-          async_with::expansion::Concluded::Jump(__jump) => {
-        -     let _ = __jump;
+          async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+        -     let _ = __jumped_5b3372;
         -     async_with::expansion::no_jump()
-        +     match __jump {
+        +     match __jumped_5b3372 {
         +         0u32 => async_with::expansion::None,
         +         _ => async_with::expansion::no_jump(),
         +     }
@@ -353,7 +358,7 @@ fn otherwise() {
           ..
               }
         + } {
-        +     async_with::expansion::Some(__value) => __value,
+        +     async_with::expansion::Some(__value_5b3372) => __value_5b3372,
         +     async_with::expansion::None => 0,
           }
           ..
@@ -377,14 +382,14 @@ fn otherwise_and_jump() {
     let expansion = block(&otherwise);
     let lines: Vec<&str> = expansion.lines().map(str::trim).filter(arms).collect();
     expect![[r#"
-        return async_with::expansion::jump(&__ended, 0u32).await;
-        async_with::expansion::Concluded::Skipped(__skipped) => {
-        return async_with::expansion::jump(&__ended, 1u32).await;
-        async_with::expansion::Concluded::Jump(__jump) => {
-        return async_with::expansion::jump(&__ended, __jump).await;
-        async_with::expansion::Concluded::Skipped(__skipped) => {
-        async_with::expansion::Concluded::Jump(__jump) => {
-        match __jump {
+        return async_with::expansion::jump(&__ended_b55174, 0u32).await;
+        async_with::expansion::Concluded::Skipped(__skipped_b55174) => {
+        return async_with::expansion::jump(&__ended_b55174, 1u32).await;
+        async_with::expansion::Concluded::Jump(__jumped_b55174) => {
+        return async_with::expansion::jump(&__ended_b55174, __jumped_b55174).await;
+        async_with::expansion::Concluded::Skipped(__skipped_b55174) => {
+        async_with::expansion::Concluded::Jump(__jumped_b55174) => {
+        match __jumped_b55174 {
         0u32 => break,
         1u32 => async_with::expansion::None,"#]]
     .assert_eq(&lines.join("\n"));
@@ -401,20 +406,20 @@ fn endless() {
     show_difference(
         &endless,
         &expect![[r#"
-          ..
-          let file = __lent;
-        + #[allow(unreachable_code)]
-          let __end = async_with::expansion::finish(__value_type.twin(), if false {
-          ..
-          } else {
-        -     let text = file.read().await;
-        -     text.len()
-        +     loop {
-        +         file.read().await?;
-        +     }
-          }, &mut __value, &__ended);
-          ..
-    "#]],
+              ..
+              let file = __lent_5b3372;
+            + #[allow(unreachable_code)]
+              let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
+              ..
+              } else {
+            -     let text = file.read().await;
+            -     text.len()
+            +     loop {
+            +         file.read().await?;
+            +     }
+              }, &mut __value_5b3372, &__ended_5b3372);
+              ..
+        "#]],
     );
 }
 
@@ -435,7 +440,7 @@ fn attribute_with_items() {
         pub async fn append(&self, path: &Path, text: String, (line, _): (u8, u8)) -> io::Result<usize> {
             ::async_with::async_with!(open(path) as file, {
                 #[allow(unused_imports)]
-                use ::async_with::async_with;
+                use ::async_with::block::*;
                 let mut text = text;
                 let line = line;
                 text.push('\n');
@@ -462,7 +467,7 @@ fn with_let() {
     expect![[r#"
         async fn copy(from: &Path) -> io::Result<usize> {
             #[allow(unused_imports)]
-            use ::async_with::async_with;
+            use ::async_with::block::*;
             let to = from.with_extension("copy");
             ::async_with::async_with!(open(from) as source, {
                 let text = source.read().await?;
@@ -491,7 +496,7 @@ fn with_block() {
     expect![[r#"
         async fn copy(from: &Path) -> io::Result<usize> {
             #[allow(unused_imports)]
-            use ::async_with::async_with;
+            use ::async_with::block::*;
             let text = ::async_with::async_with!(open(from) as source, { source.read().await? });
             ::async_with::async_with!(create(from) as target, lock(), { target.write(text).await })
         }
@@ -571,6 +576,7 @@ fn generator() {
                 if false {
                     return async_with::expansion::Ty::value(&__async_with_return);
                 }
+                #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)]
                 #[allow(unused_variables, unused_mut)]
                 let mut path = path;
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)] {

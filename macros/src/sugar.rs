@@ -4,14 +4,14 @@
 use std::fmt::Display;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
     AngleBracketedGenericArguments, AssocType, FnArg, GenericArgument, ImplItem, ImplItemFn, Item,
-    ItemImpl, Lifetime, ParenthesizedGenericArguments, Path, PathArguments, ReturnType, Type,
-    TypeImplTrait, TypePath, TypeReference, parse_quote,
+    ItemImpl, Lifetime, ParenthesizedGenericArguments, Path, PathArguments, ReturnType, Token,
+    TraitBound, Type, TypeImplTrait, TypeParamBound, TypePath, TypeReference, parse_quote,
 };
 
 use crate::attribute::{keyword, runtime_crate};
@@ -19,6 +19,9 @@ use crate::errors::Errors;
 
 const NO_MANAGER: &str = "`#[async_context_manager]` on an `impl` that makes no manager; write \
                           `impl AsyncContextManager for ..` or `impl ScopedAsyncContextManager for ..`";
+
+const BORROWS: &str = "this manager borrows, and the exit of an `AsyncContextManager` outlives its block; write \
+                       `impl ScopedAsyncContextManager for ..`, or let the manager own what it uses";
 
 /// Expands the attribute. With an error in it, the item is kept, so that those who use it see no second error.
 pub(crate) fn expand(arguments: TokenStream, mut item: Item) -> TokenStream {
@@ -33,7 +36,10 @@ pub(crate) fn expand(arguments: TokenStream, mut item: Item) -> TokenStream {
     match (runtime.parse2(arguments), &mut item) {
         (Err(error), _) => errors.push(error),
         (Ok(path), Item::Impl(manager)) => match &manager.trait_ {
-            Some((name, _)) if is_protocol(name) => complete(manager, &path, &mut errors),
+            Some((name, _)) if is_protocol(name) => {
+                survive(manager, &path, &mut errors);
+                complete(manager, &path, &mut errors);
+            }
             Some((name, _)) => errors.on(name, NO_MANAGER),
             None => errors.on(&manager.impl_token, NO_MANAGER),
         },
@@ -42,7 +48,12 @@ pub(crate) fn expand(arguments: TokenStream, mut item: Item) -> TokenStream {
             "`#[async_context_manager]` goes on `impl AsyncContextManager for ..` or on an `async fn`",
         ),
     }
+    let asked = match &mut item {
+        Item::Impl(manager) if errors.count() == 0 => ask_to_live(manager),
+        _ => TokenStream::new(),
+    };
     let mut output = item.into_token_stream();
+    output.extend(asked);
     if let Err(error) = errors.check() {
         output.extend(error.to_compile_error());
     }
@@ -50,8 +61,89 @@ pub(crate) fn expand(arguments: TokenStream, mut item: Item) -> TokenStream {
 }
 
 fn is_protocol(path: &Path) -> bool {
-    let name = path.segments.last().map(|last| &last.ident);
-    name.is_some_and(|name| name == "AsyncContextManager" || name == "ScopedAsyncContextManager")
+    is_named(path, "AsyncContextManager") || is_named(path, "ScopedAsyncContextManager")
+}
+
+fn is_named(path: &Path, name: &str) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == name)
+}
+
+/// Says of an `AsyncContextManager` that borrows what it has to be: rustc says at each future of the protocol that some
+/// lifetime is not `'static`. The implementation is then one of the other protocol, so that it gives no second error.
+fn survive(manager: &mut ItemImpl, path: &Path, errors: &mut Errors) {
+    let Some((name, _)) = &mut manager.trait_ else {
+        return;
+    };
+    if is_named(name, "ScopedAsyncContextManager") {
+        return;
+    }
+    let mut borrow = Borrow(None);
+    borrow.visit_type(&manager.self_ty);
+    if let Some(place) = borrow.0 {
+        errors.at(place, BORROWS);
+        *name = parse_quote!(#path::ScopedAsyncContextManager);
+    }
+}
+
+/// Finds what in a type may end before the program does, as far as syntax shows.
+struct Borrow(Option<Span>);
+
+impl<'a> Visit<'a> for Borrow {
+    fn visit_type_reference(&mut self, ty: &'a TypeReference) {
+        if ty.lifetime.is_none() {
+            self.0.get_or_insert(ty.and_token.span());
+        }
+        visit::visit_type_reference(self, ty);
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &'a Lifetime) {
+        if lifetime.ident != "static" {
+            self.0.get_or_insert(lifetime.span());
+        }
+    }
+
+    // The lifetimes in these may be their own.
+    fn visit_type_fn_ptr(&mut self, _: &'a syn::TypeFnPtr) {}
+    fn visit_parenthesized_generic_arguments(&mut self, _: &'a ParenthesizedGenericArguments) {}
+    fn visit_trait_bound(&mut self, bound: &'a TraitBound) {
+        if bound.lifetimes.is_none() {
+            visit::visit_trait_bound(self, bound);
+        }
+    }
+}
+
+/// Asks once whether a type with parameters lives as long as an `AsyncContextManager` must, in place of rustc, which asks
+/// at each future of the protocol.
+fn ask_to_live(manager: &mut ItemImpl) -> TokenStream {
+    let lives = |bound: &TypeParamBound| matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static");
+    let mut parameters = manager.generics.type_params();
+    let of_surviving = |(name, _): &(Path, Token![for])| is_named(name, "AsyncContextManager");
+    if parameters.all(|parameter| parameter.bounds.iter().any(lives))
+        || !manager.trait_.as_ref().is_some_and(of_surviving)
+    {
+        return TokenStream::new();
+    }
+    let (generics, _, clause) = manager.generics.split_for_impl();
+    let ty = &manager.self_ty;
+    let place = Span::mixed_site().located_at(ty.span());
+    let asked = quote_spanned! {place=>
+        const _: () = {
+            // A trait, so that the bounds may name `Self`.
+            #[allow(dead_code)]
+            trait OutlivesItsBlock {
+                fn ask(&self);
+            }
+            impl #generics OutlivesItsBlock for #ty #clause {
+                fn ask(&self) {
+                    fn lives<T: 'static>() {}
+                    lives::<Self>();
+                }
+            }
+        };
+    };
+    let clause = manager.generics.make_where_clause();
+    clause.predicates.push(parse_quote!(Self: 'static));
+    asked
 }
 
 /// Adds the associated types that are not written.

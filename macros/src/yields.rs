@@ -49,9 +49,9 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, Expr, ExprAsync, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch, ExprReturn,
-    ExprWhile, Item, Lifetime, Macro, Stmt, Token, Type, bracketed, parse_quote,
-    parse_quote_spanned,
+    Block, Expr, ExprAsync, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch,
+    ExprReturn, ExprWhile, ExprYield, Item, Lifetime, Macro, Stmt, Token, Type, bracketed,
+    parse_quote, parse_quote_spanned,
 };
 
 use crate::errors::{self, Errors};
@@ -137,11 +137,15 @@ impl Generator {
         let mut yields = Yields::new(&self.runtime, &mut errors);
         yields.visit_block_mut(&mut self.body);
         let found = yields.yielded.is_some() || yields.misplaced;
+        let written_otherwise = yields.written_otherwise;
         if !found && errors.count() == 0 && !self.failed {
-            errors.at(
-                self.name.span(),
-                "no `yield_!` in this manager; write `yield_!(resource)` between its set-up and its clean-up",
-            );
+            match written_otherwise {
+                Some(place) => errors.at(place, "a manager yields with a macro; write `yield_!(resource)`"),
+                None => errors.at(
+                    self.name.span(),
+                    "no `yield_!` in this manager; write `yield_!(resource)` between its set-up and its clean-up",
+                ),
+            }
         }
         errors.check()
     }
@@ -229,6 +233,8 @@ struct Yields<'a> {
     yielded: Option<Span>,
     /// A yield was found where it cannot be, and there was an error for it.
     misplaced: bool,
+    /// What may have been meant as one.
+    written_otherwise: Option<Span>,
     /// What the code is inside of, where no yield can be.
     inside: Option<Inside>,
     /// How many blocks of ours are around it.
@@ -274,6 +280,7 @@ impl<'a> Yields<'a> {
             errors,
             yielded: None,
             misplaced: false,
+            written_otherwise: None,
             inside: None,
             depth: 0,
         }
@@ -427,7 +434,7 @@ impl<'a> Yields<'a> {
         self.depth -= 1;
         let has_yielded = before.is_none() && self.yielded.is_some();
         let otherwise = match &block.otherwise {
-            Some(otherwise) => Some(self.otherwise(otherwise, has_yielded)?),
+            Some(otherwise) => Some(self.otherwise(&otherwise.block, has_yielded)?),
             None => None,
         };
         let statements = &body.stmts;
@@ -438,11 +445,10 @@ impl<'a> Yields<'a> {
         }
         let label = place(self.runtime.span(), self.depth + 1);
         let span = self.runtime.span().located_at(block.body.span());
-        let runtime = self.runtime.expansion(span);
         let body = group(span, quote!(#(#statements)*));
-        let inside = quote_spanned!(span=> #label: { #runtime::AfterYield(#body) });
-        let inside = group(block.body.span(), inside);
-        mac.tokens = block.with(inside, otherwise);
+        let inside = group(block.body.span(), quote_spanned!(span=> #label: #body));
+        let block = block.with(inside, otherwise);
+        mac.tokens = quote_spanned!(span=> @yields #block);
         // Another macro of that name might do anything with the yield. The one that is meant is mentioned all the same:
         // its import is used.
         let span = self.runtime.span().located_at(mac.path.span());
@@ -456,7 +462,7 @@ impl<'a> Yields<'a> {
         Some(parse_quote_spanned! {span=> {
             #meant! { @mention }
             #in_place
-            (#mac).0
+            #mac
         }})
     }
 
@@ -682,6 +688,20 @@ impl VisitMut for Yields<'_> {
         self.within(Inside::Function, |this| {
             visit_mut::visit_item_mut(this, item);
         });
+    }
+
+    fn visit_expr_yield_mut(&mut self, expr: &mut ExprYield) {
+        self.written_otherwise = Some(expr.yield_token.span);
+        visit_mut::visit_expr_yield_mut(self, expr);
+    }
+
+    fn visit_expr_call_mut(&mut self, expr: &mut ExprCall) {
+        if let Expr::Path(function) = &*expr.func
+            && function.path.is_ident("yield_")
+        {
+            self.written_otherwise = Some(function.span());
+        }
+        visit_mut::visit_expr_call_mut(self, expr);
     }
 
     fn visit_expr_return_mut(&mut self, expr: &mut ExprReturn) {

@@ -4,7 +4,6 @@ mod ext;
 mod finish_enter;
 mod give_up;
 mod hooks;
-pub(crate) mod interruption;
 mod map;
 mod map_err;
 mod named;
@@ -117,7 +116,7 @@ macro_rules! forward {
         fn interrupt(
             &self,
             resource: &M::Resource,
-        ) -> impl std::future::Future<Output = M::Error> $($send)* + use<$($generic),*> {
+        ) -> impl crate::Interruption<M::Error> $($send)* + use<$($generic),*> {
             self.manager.interrupt(resource)
         }
     };

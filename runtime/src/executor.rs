@@ -9,7 +9,30 @@ use tokio::{
 #[cfg(not(feature = "tokio"))]
 use absent::{Handle, Id, task};
 
+use std::task::{Context, Poll};
+
 use crate::detach::Job;
+
+/// Polls outside of the budget that the executor gives a task before it has to let others run: what has to be asked, however
+/// busy the body was.
+#[cfg(feature = "tokio")]
+pub(crate) fn poll_unconstrained<T>(
+    cx: &mut Context<'_>,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+
+    pin!(task::unconstrained(poll_fn(poll))).poll(cx)
+}
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) fn poll_unconstrained<T>(
+    cx: &mut Context<'_>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    poll(cx)
+}
 
 /// The runtime that an exit belongs to, if it is known.
 #[derive(Clone, Default)]

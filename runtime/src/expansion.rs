@@ -37,24 +37,27 @@ pub use crate::__generator as generator;
 
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
 use crate::detach::drop_caught;
-use crate::frame;
+use crate::frame::{self, Frame};
 use crate::interrupt::Member;
-use crate::manager::{Exiting, Left, Payload, name_at, report_of};
+use crate::manager::{Exiting, Finished, Left, Payload, name_at, report_of};
 use crate::managers::MovedOn;
-use crate::registry::Place;
+use crate::registry::{Owed, Place};
 use crate::report::{Incident, Phase};
 use crate::scope::How;
 use crate::stack::{AsyncExitStack, NoError, StackError, Stacked};
 use crate::{
     AsyncClose, AsyncContextManager, Callback, Cause, Closing, ExitVerdict, Join, Manage, Map,
-    MapErr, OnEnter, OnExit, ScopedAsyncContextManager, Suppress, Verdict,
+    MapErr, OnEnter, OnExit, Suppress, Verdict, Yielded,
 };
+
+pub use crate::ScopedAsyncContextManager;
 
 // Visible in one place, so that messages name them without a path.
 pub use crate::__needs_a_label as needs_a_label;
 pub use crate::generator::{
     Generated, Lend, Permit, ScopedGenerated, Tail, Yield, Yielder, scoped, surviving,
 };
+pub use crate::level::{ConcludeBy, EnterBy, LendBy, NoManager};
 pub use crate::manager::{Exited, InFrame, Lending, Managed, Surviving};
 pub use crate::scope::{Drive, Ended, Interrupt, Parts, Scope, Stopped, drive};
 pub use core::compile_error;
@@ -85,6 +88,9 @@ impl<T> Ty<T> {
     pub fn twin(&self) -> Self {
         Ty(PhantomData)
     }
+
+    /// That the value has this type.
+    pub fn is(&self, _: &T) {}
 
     /// The identity, with the expected type.
     pub fn same(&self, value: T) -> T {
@@ -312,50 +318,10 @@ enum Outgoing<R, V, E> {
     Panicked(Payload),
 }
 
-impl<R, V, E: Debug> Outgoing<R, V, E> {
-    /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
-    fn panic<RT: Classify<R>, VT: Classify<V>>(
-        self,
-        manager: &'static str,
-        payload: Payload,
-        phase: Phase,
-        cause: Cause,
-    ) -> Self {
-        if let Outgoing::Panicked(_) = self {
-            report_of(manager, phase, cause, Incident::panic(payload));
-            return self;
-        }
-        self.lose::<RT, VT>(manager, cause);
-        Outgoing::Panicked(payload)
-    }
+/// Looks for a failure in what leaves the block.
+type Classified<R, V, E> = fn(&mut Outgoing<R, V, E>) -> Option<(ErrorType, Option<Raised<'_>>)>;
 
-    /// Something else leaves in its place: a failure is reported.
-    fn lose<RT: Classify<R>, VT: Classify<V>>(mut self, manager: &'static str, cause: Cause) {
-        if let Some((phase, incident)) = self.failure::<RT, VT>() {
-            report_of(manager, phase, cause, incident);
-        }
-        // What it was may panic when it is dropped.
-        if let Err(later) = drop_caught(self) {
-            report_of(manager, Phase::Body, cause, Incident::panic(later));
-        }
-    }
-
-    /// The failure in it, for the report.
-    fn failure<RT: Classify<R>, VT: Classify<V>>(&mut self) -> Option<(Phase, Incident)> {
-        match self {
-            Outgoing::Interrupted(error) => Some((Phase::Interrupt, Incident::error(error))),
-            outgoing => pending_failure(outgoing.classified::<RT, VT>()),
-        }
-    }
-
-    /// Whether the body completed: to its managers it may not have, when a generator's mark told otherwise.
-    fn is_completion<RT: Classify<R>, VT: Classify<V>>(&mut self) -> bool {
-        matches!(
-            self,
-            Outgoing::Value(_) | Outgoing::Jump(_) | Outgoing::Left(_)
-        ) && self.classified::<RT, VT>().is_none()
-    }
-
+impl<R, V, E> Outgoing<R, V, E> {
     fn classified<RT: Classify<R>, VT: Classify<V>>(
         &mut self,
     ) -> Option<(ErrorType, Option<Raised<'_>>)> {
@@ -367,49 +333,86 @@ impl<R, V, E: Debug> Outgoing<R, V, E> {
     }
 }
 
-fn pending_failure(failure: Option<(ErrorType, Option<Raised<'_>>)>) -> Option<(Phase, Incident)> {
-    let (error_type, raised) = failure?;
-    let incident = match raised {
-        Some(raised) => Incident::named_error(error_type.name(), &raised),
-        None => Incident::named_error(error_type.name(), &error_type.name()),
-    };
-    Some((Phase::Body, incident))
-}
-
 /// How the body ended, while the exit runs.
-pub struct Settled<M: Managed, R, V, RT, VT> {
+struct Settled<E, R, V> {
     cause: Cause,
-    outgoing: Outgoing<R, V, M::Error>,
-    classify: PhantomData<fn() -> (RT, VT)>,
+    outgoing: Outgoing<R, V, E>,
+    /// A pointer, so that what is held across an await names no more types than it must.
+    classified: Classified<R, V, E>,
 }
 
-/// What left the body, while the exit is polled.
-struct Leaving<'a, M: Managed, R, V, RT, VT> {
-    settled: &'a mut Settled<M, R, V, RT, VT>,
-    cancelled: bool,
-}
-
-impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M, R, V, RT, VT> {
-    fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
-        if let Some((_, Some(raised))) = self.settled.outgoing.classified::<RT, VT>() {
-            show(raised);
+impl<E: Debug, R, V> Settled<E, R, V> {
+    /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
+    fn panic(&mut self, manager: &'static str, payload: Payload, phase: Phase) {
+        if let Outgoing::Panicked(_) = self.outgoing {
+            report_of(manager, phase, self.cause, Incident::panic(payload));
+        } else {
+            self.lose(manager, self.cause);
+            self.outgoing = Outgoing::Panicked(payload);
         }
     }
 
-    fn lost(&mut self, manager: &'static str, cause: Cause) {
-        if let Some((phase, incident)) = self.settled.outgoing.failure::<RT, VT>() {
+    /// Something else leaves in its place: a failure is reported.
+    fn lose(&mut self, manager: &'static str, cause: Cause) {
+        if let Some((phase, incident)) = self.failure() {
             report_of(manager, phase, cause, incident);
         }
+        // What it was may panic when it is dropped.
         if let Err(later) = self.give_up() {
             report_of(manager, Phase::Body, cause, Incident::panic(later));
         }
     }
 
     fn give_up(&mut self) -> Result<(), Payload> {
-        drop_caught(mem::replace(
-            &mut self.settled.outgoing,
-            Outgoing::Suppressed,
-        ))
+        drop_caught(mem::replace(&mut self.outgoing, Outgoing::Suppressed))
+    }
+
+    /// The failure in it, for the report.
+    fn failure(&mut self) -> Option<(Phase, Incident)> {
+        if let Outgoing::Interrupted(error) = &self.outgoing {
+            return Some((Phase::Interrupt, Incident::error(error)));
+        }
+        let (error_type, raised) = (self.classified)(&mut self.outgoing)?;
+        let incident = match raised {
+            Some(raised) => Incident::named_error(error_type.name(), &raised),
+            None => Incident::named_error(error_type.name(), &error_type.name()),
+        };
+        Some((Phase::Body, incident))
+    }
+
+    /// Whether the body completed: to its managers it may not have, when a generator's mark told otherwise.
+    fn is_completion(&mut self) -> bool {
+        matches!(
+            self.outgoing,
+            Outgoing::Value(_) | Outgoing::Jump(_) | Outgoing::Left(_)
+        ) && (self.classified)(&mut self.outgoing).is_none()
+    }
+}
+
+/// What left the body, while the exit is polled.
+struct Leaving<'a, E, R, V> {
+    settled: &'a mut Settled<E, R, V>,
+    cancelled: bool,
+}
+
+impl<E: Debug, R, V> Left for Leaving<'_, E, R, V> {
+    fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
+        let Settled {
+            outgoing,
+            classified,
+            ..
+        } = &mut *self.settled;
+        if let Some((_, Some(raised))) = classified(outgoing) {
+            show(raised);
+        }
+    }
+
+    fn lost(&mut self, manager: &'static str, cause: Cause) {
+        self.settled.lose(manager, cause);
+    }
+
+    fn give_up(&mut self) -> Result<(), Payload> {
+        self.settled.give_up()
     }
 
     fn drop_interrupt(&mut self) {
@@ -423,34 +426,48 @@ impl<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> Left for Leaving<'_, M,
     }
 }
 
-/// Classifies how the body ended, shows a failure to the manager, and makes the exit's future.
-pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
-    mut scope: Scope<M>,
-    stopped: Stopped<R, M::Error>,
+/// A block between the end of its body and its exit.
+pub struct Settling<K: Managed<Resource = Rs>, Rs, E, R, V> {
+    scope: Scope<K, Rs>,
+    settled: Settled<E, R, V>,
+}
+
+/// Classifies how the body ended, and shows a failure to the manager.
+pub fn settle<K, Rs, E, R, V, RT, VT>(
+    mut scope: Scope<K, Rs>,
+    stopped: Stopped<R, E>,
     value: Option<V>,
     ended: &Ended,
     _: RT,
     _: VT,
-) -> impl Future<Output = Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>>
-+ use<M, R, V, RT, VT> {
-    let mut outgoing = match (stopped.how, value) {
+) -> Settling<K, Rs, E, R, V>
+where
+    K: Managed<Resource = Rs, Error = E>,
+    E: Debug,
+    RT: Classify<R>,
+    VT: Classify<V>,
+{
+    let mut settled = Settled {
+        cause: Cause::Completed,
+        outgoing: Outgoing::Suppressed,
+        classified: Outgoing::classified::<RT, VT>,
+    };
+    settled.outgoing = match (stopped.how, value) {
         (How::Ended, Some(value)) => Outgoing::Value(value),
         (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
         (How::Left(left), _) => Outgoing::Left(left),
         (How::Interrupted(error, left), value) => {
-            let overtaken: Option<Outgoing<R, V, M::Error>> =
-                left.map(Outgoing::Left).or(value.map(Outgoing::Value));
-            if let Some(overtaken) = overtaken {
-                overtaken.lose::<RT, VT>(scope.name(), Cause::Cancelled);
+            if let Some(overtaken) = left.map(Outgoing::Left).or(value.map(Outgoing::Value)) {
+                settled.outgoing = overtaken;
+                settled.lose(scope.name(), Cause::Cancelled);
             }
             Outgoing::Interrupted(error)
         }
         (How::Cancelled, _) => Outgoing::Cancelled,
         (How::Panicked(payload), _) => Outgoing::Panicked(payload),
     };
-    let failure = outgoing.classified::<RT, VT>();
     let mut late = stopped.late.map(|payload| (Phase::Body, payload));
-    let mut cause = match failure {
+    settled.cause = match (settled.classified)(&mut settled.outgoing) {
         Some((error_type, raised)) => {
             if let Some((manager, resource)) = scope.manager_and_resource()
                 && let Some(raised) = raised
@@ -463,26 +480,36 @@ pub fn settle<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
             }
             Cause::Failed(error_type)
         }
-        None => match &outgoing {
+        None => match &settled.outgoing {
             Outgoing::Interrupted(_) | Outgoing::Cancelled => Cause::Cancelled,
             Outgoing::Panicked(_) => Cause::Panicked,
             _ => scope.marked().unwrap_or(Cause::Completed),
         },
     };
     if let Some((phase, payload)) = late {
-        outgoing = outgoing.panic::<RT, VT>(scope.name(), payload, phase, cause);
-        cause = Cause::Panicked;
+        settled.panic(scope.name(), payload, phase);
+        settled.cause = Cause::Panicked;
     }
-    let (exit, place, mut frame) = scope.exit(cause);
-    Conclude {
-        exit,
-        place,
-        member: frame.member.take(),
-        stage: Stage::Exiting(Settled::<M, R, V, RT, VT> {
-            cause,
-            outgoing,
-            classify: PhantomData,
-        }),
+    Settling { scope, settled }
+}
+
+impl<K: Managed<Resource = Rs>, Rs, E: Debug, R, V> Settling<K, Rs, E, R, V> {
+    /// Makes the exit's future with `exit`.
+    pub(crate) fn conclude_by<X: Exiting<S, E>, S>(
+        self,
+        exit: impl FnOnce(K, Rs, Cause, &mut Frame) -> X,
+    ) -> Conclude<X, S, E, R, V> {
+        let Self { scope, settled } = self;
+        let (manager, resource, mut frame) = scope.into_exit();
+        let place = frame.owed().and_then(Owed::place);
+        Conclude {
+            exit: exit(manager, resource, settled.cause, &mut frame),
+            poll_exit: X::poll_exit,
+            of: X::of,
+            place,
+            member: frame.member.take(),
+            stage: Stage::Exiting(settled),
+        }
     }
 }
 
@@ -517,53 +544,47 @@ impl<S> Stage<S> {
     }
 }
 
+/// [`Exiting::poll_exit`] of an exit.
+type PollExit<X, S, E> = fn(Pin<&mut X>, &mut Context<'_>, &mut dyn Left) -> Poll<Finished<S, E>>;
+
 pin_project! {
     /// Runs the exit, and brings together how it ended and how the body did.
+    ///
+    /// What it knows of its exit are pointers: a bound that an exit does not meet would be one more error.
     #[must_use = "futures do nothing unless polled"]
-    struct Conclude<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>
-    where
-        X: Exiting<M::Exit, M::Error>,
-    {
+    pub struct Conclude<X, S, E: Debug, R, V> {
         #[pin]
         exit: X,
+        poll_exit: PollExit<X, S, E>,
+        of: fn(&X) -> Option<&'static str>,
         place: Option<Place>,
         member: Option<Member>,
-        stage: Stage<Settled<M, R, V, RT, VT>>,
+        stage: Stage<Settled<E, R, V>>,
     }
 
-    impl<X, M: Managed, R, V, RT: Classify<R>, VT: Classify<V>> PinnedDrop
-        for Conclude<X, M, R, V, RT, VT>
-    where
-        X: Exiting<M::Exit, M::Error>,
-    {
+    impl<X, S, E: Debug, R, V> PinnedDrop for Conclude<X, S, E, R, V> {
         // Dropped during the exit, what was to be raised after it has nobody to be raised to.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let Some(Settled { cause, mut outgoing, .. }) = this.stage.take() else {
+            let Some(mut settled) = this.stage.take() else {
                 return;
             };
-            let lost = match outgoing {
+            let lost = match settled.outgoing {
                 Outgoing::Panicked(payload) => Some((Phase::Body, Incident::panic(payload))),
                 // The interruption was to end this block, and so does the drop.
                 Outgoing::Interrupted(_) => None,
-                _ => outgoing.failure::<RT, VT>(),
+                _ => settled.failure(),
             };
             if let Some((phase, incident)) = lost {
-                let manager = this.exit.of().unwrap_or_else(|| name_at(*this.place));
-                report_of(manager, phase, cause, incident);
+                let manager = (this.of)(&this.exit).unwrap_or_else(|| name_at(*this.place));
+                report_of(manager, phase, settled.cause, incident);
             }
         }
     }
 }
 
-impl<X, M, R, V, RT, VT> Future for Conclude<X, M, R, V, RT, VT>
-where
-    X: Exiting<M::Exit, M::Error>,
-    M: Managed,
-    RT: Classify<R>,
-    VT: Classify<V>,
-{
-    type Output = Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>;
+impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
+    type Output = Concluded<R, V, E, S::Skipped>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -583,7 +604,7 @@ where
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(frame::exiting(*this.place, cancelled, || {
-            this.exit.poll_exit(cx, &mut Leaving { settled, cancelled })
+            (this.poll_exit)(this.exit, cx, &mut Leaving { settled, cancelled })
         }));
         let Some(settled) = this.stage.take() else {
             return Poll::Pending;
@@ -606,18 +627,16 @@ where
 
 /// What leaves the block: nothing, when the block is cancelled from further out. Then a failure cannot be raised any
 /// more, and is reported; a panic goes on.
-fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
-    settled: Settled<M, R, V, RT, VT>,
-    exited: Exited<M::Exit, M::Error>,
+fn conclude<E: Debug, R, V, S: ExitVerdict>(
+    mut settled: Settled<E, R, V>,
+    exited: Exited<S, E>,
     cancelled: bool,
     name: impl Fn() -> &'static str,
-) -> Option<Concluded<R, V, M::Error, <M::Exit as ExitVerdict>::Skipped>> {
-    let Settled {
-        cause, outgoing, ..
-    } = settled;
-    let mut outgoing = match exited {
+) -> Option<Concluded<R, V, E, S::Skipped>> {
+    let cause = settled.cause;
+    match exited {
         Exited::Returned(exit) => {
-            let suppressed = match (exit.verdict(), &outgoing) {
+            let suppressed = match (exit.verdict(), &settled.outgoing) {
                 (_, Outgoing::Suppressed) => true,
                 (Verdict::Propagate, _) => false,
                 (Verdict::Suppress, _) => matches!(cause, Cause::Failed(_) | Cause::Cancelled),
@@ -626,37 +645,38 @@ fn conclude<M: Managed, R, V, RT: Classify<R>, VT: Classify<V>>(
             match exit.skipped() {
                 Some(_) if suppressed && cancelled => return None,
                 Some(skipped) if suppressed => return Some(Concluded::Skipped(skipped)),
-                _ => outgoing,
+                _ => {}
             }
         }
         Exited::Failed(error)
             if !cancelled
-                && (cause == Cause::Completed || matches!(outgoing, Outgoing::Suppressed)) =>
+                && (cause == Cause::Completed
+                    || matches!(settled.outgoing, Outgoing::Suppressed)) =>
         {
             // A value that is not passed on may panic when it is dropped.
-            let Err(payload) = drop_caught(outgoing) else {
+            let Err(payload) = settled.give_up() else {
                 return Some(Concluded::Raised(error));
             };
             report_of(name(), Phase::Exit, cause, Incident::error(&error));
-            Outgoing::Panicked(payload)
+            settled.outgoing = Outgoing::Panicked(payload);
         }
         Exited::Failed(error) => {
             report_of(name(), Phase::Exit, cause, Incident::error(&error));
-            outgoing
         }
-        Exited::Panicked(payload) => outgoing.panic::<RT, VT>(name(), payload, Phase::Exit, cause),
-    };
-    if cause != Cause::Completed && outgoing.is_completion::<RT, VT>() {
+        Exited::Panicked(payload) => settled.panic(name(), payload, Phase::Exit),
+    }
+    if cause != Cause::Completed && settled.is_completion() {
         frame::mark(cause);
     }
-    match outgoing {
+    if cancelled
+        && !matches!(settled.outgoing, Outgoing::Panicked(_))
+        && let Some((phase, incident)) = settled.failure()
+    {
+        report_of(name(), phase, cause, incident);
+    }
+    match settled.outgoing {
         Outgoing::Panicked(payload) => resume_unwind(payload),
-        mut outgoing if cancelled => {
-            if let Some((phase, incident)) = outgoing.failure::<RT, VT>() {
-                report_of(name(), phase, cause, incident);
-            }
-            None
-        }
+        _ if cancelled => None,
         Outgoing::Value(value) => Some(Concluded::Value(value)),
         Outgoing::Jump(number) => Some(Concluded::Jump(number)),
         Outgoing::Left(left) => Some(Concluded::Left(left)),
@@ -676,11 +696,6 @@ pub fn no_jump() -> ! {
 pub struct Suppressed;
 
 /// What can stand for a value of type `V` when a failure was suppressed (rule SUP-3).
-#[diagnostic::on_unimplemented(
-    message = "a suppressed failure leaves this `async_with!` block without its `{V}`",
-    label = "this manager can suppress a failure, and then there is no `{V}`",
-    note = "add `else {{ .. }}` after the body to say what the value is then, or let the block end with `;`"
-)]
 pub trait SkipInto<V> {
     fn skip_into(self) -> V;
 }
@@ -695,9 +710,128 @@ impl SkipInto<()> for Suppressed {
     fn skip_into(self) {}
 }
 
-pub fn skip<V, S: SkipInto<V>>(_: &Ty<V>, skipped: S) -> V {
-    skipped.skip_into()
+/// The same of what the exit of a block's manager leaves. That of a generic manager is a projection, of which rustc would
+/// propose a bound on this trait; it does not when a function's own type is part of what has to be bounded.
+#[diagnostic::on_unimplemented(
+    message = "a suppressed failure leaves this `async_with!` block without its `{V}`",
+    label = "this manager may suppress a failure, and then there is no `{V}`",
+    note = "add `else {{ .. }}` after the body to say what the value is then, or let the block end with `;`",
+    note = "a manager whose type is a parameter may suppress unless its bound says `Exit = ()`, as in `M: AsyncContextManager<Exit = ()>`"
+)]
+pub trait BlockGoesOn<V> {
+    fn value(self) -> V;
 }
+
+pub struct Skip<S, F>(S, PhantomData<F>);
+
+#[diagnostic::do_not_recommend]
+impl<V, S: SkipInto<V>, F> BlockGoesOn<V> for Skip<S, F> {
+    fn value(self) -> V {
+        self.0.skip_into()
+    }
+}
+
+pub fn skip<V, S, F>(_: &Ty<V>, skipped: S, _: F) -> V
+where
+    Skip<S, F>: BlockGoesOn<V>,
+{
+    Skip(skipped, PhantomData).value()
+}
+
+/// What the exit of a block's manager leaves, where the block holds the yield of a generator.
+#[diagnostic::on_unimplemented(
+    message = "this manager may suppress a failure, and the block has the `yield_!` of a generator in it",
+    label = "a failure before the `yield_!` could be suppressed, and then nothing is yielded",
+    note = "take a manager that never suppresses, as `timeout` in place of `move_on_after`; or write the `yield_!` behind the block"
+)]
+pub trait SkipsNoYield {
+    fn no_value<V>(self) -> V;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F> SkipsNoYield for Skip<Infallible, F> {
+    fn no_value<V>(self) -> V {
+        match self.0 {}
+    }
+}
+
+// A second one, so that rustc does not take the first for granted.
+#[diagnostic::do_not_recommend]
+impl<F> SkipsNoYield for Skip<Nothing, F> {
+    fn no_value<V>(self) -> V {
+        match self.0 {}
+    }
+}
+
+pub fn skip_no_yield<V, S, F>(_: &Ty<V>, skipped: S, _: F) -> V
+where
+    Skip<S, F>: SkipsNoYield,
+{
+    Skip(skipped, PhantomData).no_value()
+}
+
+/// Whether an exit that leaves a `Self` may suppress. `K` is an integer: `i32` for what stands for no suppression, `u8` for
+/// anything, also that of a generic manager.
+pub trait MaySuppress<K> {
+    type Answer;
+}
+
+pub struct Yes;
+pub struct No;
+
+impl MaySuppress<i32> for Infallible {
+    type Answer = No;
+}
+
+impl<S> MaySuppress<u8> for S {
+    type Answer = Yes;
+}
+
+pub trait Or<Other> {
+    type Answer;
+}
+
+impl<Other> Or<Other> for Yes {
+    type Answer = Yes;
+}
+
+impl<Other> Or<Other> for No {
+    type Answer = Other;
+}
+
+/// Whether one of the managers of a block may suppress: pairs of what the exit of one leaves and of the others, and such
+/// pairs of integers.
+pub trait AnyMaySuppress<K> {
+    type Answer;
+}
+
+impl AnyMaySuppress<()> for () {
+    type Answer = No;
+}
+
+impl<S, K, Others, Ks> AnyMaySuppress<(K, Ks)> for (&Ty<S>, Others)
+where
+    S: MaySuppress<K, Answer: Or<Others::Answer>>,
+    Others: AnyMaySuppress<Ks>,
+{
+    type Answer = <S::Answer as Or<Others::Answer>>::Answer;
+}
+
+/// The answer that an `else` needs (rule SUP-3).
+#[diagnostic::on_unimplemented(
+    message = "this `else` never runs: no manager of the block suppresses a failure",
+    label = "nothing is suppressed that this could follow",
+    note = "remove it, or take a manager that suppresses: `move_on_after` or `move_on_at` in place of `timeout` or `timeout_at`, `move_on_when_cancelled` in place of `cancellable`, `AsyncExitStack::suppressing()` in place of `new()`"
+)]
+pub trait ElseRuns {}
+#[diagnostic::do_not_recommend]
+impl ElseRuns for Yes {}
+// A second one, so that rustc does not take the first for granted.
+#[diagnostic::do_not_recommend]
+impl ElseRuns for Nothing {}
+
+/// Asks of a block with an `else` whether that can run.
+pub fn else_runs<S: AnyMaySuppress<K, Answer: ElseRuns>, K>(_: &S, _: K) {}
 
 // --- Raising ------------------------------------------------------------------------------------------------------
 
@@ -746,6 +880,26 @@ impl<R> FromError<StackError<NoError>, u16> for R {
     }
 }
 
+// In a function that returns `()`, a stack of `Infallible` is one that cannot fail, too. The integer then chooses the
+// first of these, for a stack whose error is not written.
+
+#[diagnostic::do_not_recommend]
+impl FromError<StackError<NoError>, i32> for () {
+    fn from_error(error: StackError<NoError>) {
+        <() as FromError<_, u16>>::from_error(error);
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl FromError<StackError<Infallible>, u32> for () {
+    fn from_error(error: StackError<Infallible>) {
+        match error.into_inner() {
+            Some(never) => match never {},
+            None => never_raised(),
+        }
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<T, E, F: From<E>> FromError<E, u8> for Result<T, F> {
     fn from_error(error: E) -> Self {
@@ -757,10 +911,10 @@ pub(crate) fn never_raised() -> ! {
     unreachable!("a manager that goes on after its interruption suppresses it")
 }
 
-impl<M: Managed> Scope<M> {
+impl<K: Managed<Resource = Rs>, Rs> Scope<K, Rs> {
     /// How the errors of this manager are raised. It is asked for once per level, as a pointer, so that there is one
-    /// error at most; it is a method, so that the manager is known when the bound is looked at.
-    pub fn raises<R: FromError<M::Error, K>, K>(&self, _: K, _: &Ty<R>) -> fn(M::Error) -> R {
+    /// error at most; the scope is given, so that the manager is known when the bound is looked at.
+    pub fn raises<R: FromError<K::Error, T>, T>(&self, _: T, _: &Ty<R>) -> fn(K::Error) -> R {
         R::from_error
     }
 }
@@ -824,13 +978,19 @@ pub struct SurvivingKind;
 pub struct InFrameKind;
 
 impl SurvivingKind {
-    pub fn open<M: AsyncContextManager>(self, opener: Opener<M>) -> Scope<Surviving<M>> {
+    pub fn open<M: AsyncContextManager>(
+        self,
+        opener: Opener<M>,
+    ) -> Scope<Surviving<M>, M::Resource> {
         Scope::new(Surviving(opener.0))
     }
 }
 
 impl InFrameKind {
-    pub fn open<M: ScopedAsyncContextManager>(self, opener: Opener<M>) -> Scope<InFrame<M>> {
+    pub fn open<M: ScopedAsyncContextManager>(
+        self,
+        opener: Opener<M>,
+    ) -> Scope<InFrame<M>, M::Resource> {
         Scope::new(InFrame(opener.0))
     }
 }
@@ -841,7 +1001,7 @@ impl StackedKind {
     pub fn open<E: Debug + Send + 'static, V: ExitVerdict>(
         self,
         opener: Opener<AsyncExitStack<E, V>>,
-    ) -> Scope<Stacked<E, V>> {
+    ) -> Scope<Stacked<E, V>, AsyncExitStack<E, V>> {
         Scope::new(Stacked(opener.0))
     }
 }
@@ -861,13 +1021,15 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> OpenOwn for &&&&Opener<AsyncExit
     }
 }
 
+type GeneratedScope<R, E, V> = Scope<
+    Lending<Surviving<Generated<R, E, V>>>,
+    <Generated<R, E, V> as AsyncContextManager>::Resource,
+>;
+
 pub struct GeneratedKind;
 
 impl GeneratedKind {
-    pub fn open<R, E, V>(
-        self,
-        opener: Opener<Generated<R, E, V>>,
-    ) -> Scope<Lending<Surviving<Generated<R, E, V>>>>
+    pub fn open<R, E, V>(self, opener: Opener<Generated<R, E, V>>) -> GeneratedScope<R, E, V>
     where
         R: Send + 'static,
         E: Debug + Send + 'static,
@@ -885,13 +1047,16 @@ impl<R, E, V> OpenOwn for &&&&Opener<Generated<R, E, V>> {
     }
 }
 
+type ScopedGeneratedScope<R, E, V, F> =
+    Scope<Lending<InFrame<ScopedGenerated<R, E, V, F>>>, Yielded<F, R, E>>;
+
 pub struct ScopedGeneratedKind;
 
 impl ScopedGeneratedKind {
     pub fn open<R, E, V, F>(
         self,
         opener: Opener<ScopedGenerated<R, E, V, F>>,
-    ) -> Scope<Lending<InFrame<ScopedGenerated<R, E, V, F>>>>
+    ) -> ScopedGeneratedScope<R, E, V, F>
     where
         F: Future<Output = Result<V, E>>,
         E: Debug + 'static,
@@ -921,8 +1086,8 @@ pub trait OpenInFrame {
     }
 }
 
-impl<M: AsyncContextManager> OpenSurviving for &&Opener<M> {}
-impl<M: ScopedAsyncContextManager> OpenInFrame for &&Opener<M> {}
+impl<M: AsyncContextManager> OpenSurviving for &&&Opener<M> {}
+impl<M: ScopedAsyncContextManager> OpenInFrame for &&&Opener<M> {}
 
 // What cannot be opened. The method's return type is a projection that does not hold: that is the one error, and the
 // type that results silences what follows. Written out, because rustc shows the place of the bound.
@@ -945,7 +1110,8 @@ pub trait OpenBoth<M> {
     }
 }
 
-impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&Opener<M> {}
+// Found by the reference that method lookup adds, right behind what it finds without.
+impl<M: AsyncContextManager + ScopedAsyncContextManager> OpenBoth<M> for &&&&&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "a future is not an async context manager",
@@ -965,7 +1131,7 @@ pub trait OpenFuture<M> {
     }
 }
 
-impl<M: Future> OpenFuture<M> for &Opener<M> {}
+impl<M: Future> OpenFuture<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "a `Result` is not an async context manager",
@@ -985,7 +1151,7 @@ pub trait OpenResult<M> {
     }
 }
 
-impl<T, E> OpenResult<Result<T, E>> for &Opener<Result<T, E>> {}
+impl<T, E> OpenResult<Result<T, E>> for &&Opener<Result<T, E>> {}
 
 #[diagnostic::on_unimplemented(
     message = "the guard of a lock is not an async context manager",
@@ -1005,7 +1171,7 @@ pub trait OpenGuard<M> {
     }
 }
 
-impl<M: Guard> OpenGuard<M> for &Opener<M> {}
+impl<M: Guard> OpenGuard<M> for &&Opener<M> {}
 
 #[cfg(feature = "tokio")]
 #[diagnostic::on_unimplemented(
@@ -1028,7 +1194,50 @@ pub trait OpenLock<M> {
 }
 
 #[cfg(feature = "tokio")]
-impl<M: AsyncGuard> OpenLock<M> for &Opener<M> {}
+impl<M: AsyncGuard> OpenLock<M> for &&Opener<M> {}
+
+#[cfg(feature = "tokio")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this lock does not implement `AsyncContextManager` as it is",
+    note = "write `&mutex`, `&semaphore`, `reading(&lock)` or `writing(&lock)`; in place of `&`, each may be in an `Arc`"
+)]
+pub trait EnterableLockItself {
+    type Kind;
+}
+
+#[cfg(feature = "tokio")]
+pub trait OpenLockItself<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableLockItself,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<M: AsyncLock> OpenLockItself<M> for &&Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this lock blocks its thread; it does not implement `AsyncContextManager`",
+    note = "use `tokio::sync::Mutex` or `tokio::sync::RwLock`, as in `&mutex`, `reading(&lock)` or `writing(&lock)`; or lock this one in the body, where nothing is awaited meanwhile"
+)]
+pub trait EnterableSyncLock {
+    type Kind;
+}
+
+pub trait OpenSyncLock<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableSyncLock,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: SyncLock> OpenSyncLock<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
@@ -1048,7 +1257,7 @@ pub trait OpenClosable<M> {
     }
 }
 
-impl<M: AsyncClose> OpenClosable<M> for &Opener<M> {}
+impl<M: AsyncClose> OpenClosable<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
@@ -1068,7 +1277,7 @@ pub trait OpenText<M> {
     }
 }
 
-impl<M: AsRef<str>> OpenText<M> for &Opener<M> {}
+impl<M: AsRef<str>> OpenText<M> for &&Opener<M> {}
 
 #[diagnostic::on_unimplemented(
     message = "the managers of this `join` fail with different errors",
@@ -1101,7 +1310,7 @@ pub trait OpenJoined<T> {
     }
 }
 
-impl<T: Several> OpenJoined<T> for &Opener<Join<T>> {}
+impl<T: Several> OpenJoined<T> for &&Opener<Join<T>> {}
 
 #[diagnostic::on_unimplemented(
     message = "`join` of one manager is not an async context manager",
@@ -1121,12 +1330,12 @@ pub trait OpenJoinedAlone<M> {
     }
 }
 
-impl<M: AsyncContextManager> OpenJoinedAlone<M> for &Opener<Join<M>> {}
+impl<M: AsyncContextManager> OpenJoinedAlone<M> for &&Opener<Join<M>> {}
 
 /// A manager of this crate that the function which makes it has checked. When it is none, there was an error already.
 pub trait Checked {}
-impl<F> Checked for Callback<F> {}
-impl<T, F> Checked for Manage<T, F> {}
+impl<F, Fut> Checked for Callback<F, Fut> {}
+impl<T, F, Fut> Checked for Manage<T, F, Fut> {}
 impl<T> Checked for Closing<T> {}
 impl<P> Checked for Suppress<P> {}
 impl<M, R, F> Checked for Map<M, R, F> {}
@@ -1141,7 +1350,60 @@ pub trait OpenChecked {
     }
 }
 
-impl<M: Checked> OpenChecked for &Opener<M> {}
+impl<M: Checked> OpenChecked for &&Opener<M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this is a reference to a manager, which does not implement `AsyncContextManager`",
+    note = "a block takes its manager by value, and enters it once: write it without the `&`"
+)]
+pub trait EnterableReference {
+    type Kind;
+}
+
+pub trait OpenReference<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableReference,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: AsyncContextManager> OpenReference<&M> for &Opener<&M> {}
+impl<M: AsyncContextManager> OpenReference<&mut M> for &Opener<&mut M> {}
+
+pub trait OpenScopedReference<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableReference,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<M: ScopedAsyncContextManager> OpenScopedReference<&M> for &Opener<&M> {}
+impl<M: ScopedAsyncContextManager> OpenScopedReference<&mut M> for &Opener<&mut M> {}
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async context manager",
+    label = "this is a box without a manager in it, which does not implement `AsyncContextManager`",
+    note = "a manager whose type is hidden is a `BoxManager`, not a `Box<dyn ..>`: write `manager.boxed()` in place of `Box::new(manager)`"
+)]
+pub trait EnterableBox {
+    type Kind;
+}
+
+pub trait OpenBox<M> {
+    fn __async_with_open(&self) -> M::Kind
+    where
+        M: EnterableBox,
+    {
+        unreachable!("no type implements the bound")
+    }
+}
+
+impl<T: ?Sized> OpenBox<Box<T>> for &Opener<Box<T>> {}
 
 pub trait OpenOther<M> {
     // As above: the bound that does not hold is the error. `M::Resource` may be known all the same.
@@ -1161,15 +1423,27 @@ impl<T: ?Sized> Guard for std::sync::MutexGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockReadGuard<'_, T> {}
 impl<T: ?Sized> Guard for std::sync::RwLockWriteGuard<'_, T> {}
 
-/// The guards of locks that are managers themselves.
+/// Locks that a newcomer may take for those that are managers.
+pub trait SyncLock {}
+impl<T: ?Sized> SyncLock for std::sync::Mutex<T> {}
+impl<T: ?Sized> SyncLock for std::sync::RwLock<T> {}
+impl<L: SyncLock + ?Sized> SyncLock for &L {}
+impl<L: SyncLock + ?Sized> SyncLock for std::sync::Arc<L> {}
+
+/// The guards of locks that are managers, and such locks in another form than that.
 #[cfg(feature = "tokio")]
 pub trait AsyncGuard {}
 #[cfg(feature = "tokio")]
-mod async_guards {
-    use super::AsyncGuard;
+pub trait AsyncLock {}
+#[cfg(feature = "tokio")]
+mod async_locks {
+    use std::sync::Arc;
+
+    use super::{AsyncGuard, AsyncLock};
     use tokio::sync::{
-        MutexGuard, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
-        OwnedSemaphorePermit, RwLockReadGuard, RwLockWriteGuard, SemaphorePermit,
+        Mutex, MutexGuard, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+        OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+        SemaphorePermit,
     };
 
     impl<T: ?Sized> AsyncGuard for MutexGuard<'_, T> {}
@@ -1180,17 +1454,27 @@ mod async_guards {
     impl<T: ?Sized> AsyncGuard for OwnedRwLockWriteGuard<T> {}
     impl AsyncGuard for SemaphorePermit<'_> {}
     impl AsyncGuard for OwnedSemaphorePermit {}
+
+    impl<T: ?Sized> AsyncLock for Mutex<T> {}
+    impl<T: ?Sized> AsyncLock for &mut Mutex<T> {}
+    impl AsyncLock for Semaphore {}
+    impl AsyncLock for &mut Semaphore {}
+    impl<T: ?Sized> AsyncLock for RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for &RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for &mut RwLock<T> {}
+    impl<T: ?Sized> AsyncLock for Arc<RwLock<T>> {}
 }
 
 /// What the expansion brings into scope to open a manager.
 pub mod open {
-    #[cfg(feature = "tokio")]
-    pub use super::OpenLock as _;
     pub use super::{
-        OpenBoth as _, OpenChecked as _, OpenClosable as _, OpenFuture as _, OpenGuard as _,
-        OpenInFrame as _, OpenJoined as _, OpenJoinedAlone as _, OpenOther as _, OpenOwn as _,
-        OpenResult as _, OpenSurviving as _, OpenText as _,
+        OpenBoth as _, OpenBox as _, OpenChecked as _, OpenClosable as _, OpenFuture as _,
+        OpenGuard as _, OpenInFrame as _, OpenJoined as _, OpenJoinedAlone as _, OpenOther as _,
+        OpenOwn as _, OpenReference as _, OpenResult as _, OpenScopedReference as _,
+        OpenSurviving as _, OpenSyncLock as _, OpenText as _,
     };
+    #[cfg(feature = "tokio")]
+    pub use super::{OpenLock as _, OpenLockItself as _};
 }
 
 // --- Class-style managers -----------------------------------------------------------------------------------------
@@ -1225,6 +1509,3 @@ pub fn failed<V, E>(_: &Ty<Result<V, E>>, error: Result<Nothing, E>) -> Result<V
         Err(error) => Err(error),
     }
 }
-
-/// The value of a block of a generator's that the yield is in: a failure before the yield cannot be suppressed in it.
-pub struct AfterYield<T>(pub T);

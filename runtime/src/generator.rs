@@ -37,10 +37,13 @@ use std::task::{Context, Poll};
 
 use crate::expansion::Never;
 use crate::frame::{self, Frame};
+use crate::interruption::IfThere;
 use crate::manager::{InFrame, Lends, Surviving};
 use crate::registry::Place;
 use crate::sync::{Mutex, MutexGuard};
-use crate::{AsyncContextManager, Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
+use crate::{
+    AsyncContextManager, Cause, ExitVerdict, Interruption, ScopedAsyncContextManager, Verdict,
+};
 
 type Interrupt<E> = Pin<Box<dyn Future<Output = E> + Send>>;
 
@@ -87,13 +90,11 @@ impl<R, E> Slot<R, E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the interruption that was given with the resource may fire.
-    fn may_interrupt(&self) -> bool {
-        self.lock().interrupt.is_some()
-    }
-
-    fn take_interrupt(&self) -> Option<Interrupt<E>> {
-        self.lock().interrupt.take()
+    /// The interruption that was given with the resource.
+    fn take_interrupt(&self) -> IfThere<Interrupt<E>> {
+        IfThere {
+            interrupt: self.lock().interrupt.take(),
+        }
     }
 }
 
@@ -333,7 +334,7 @@ impl<F: ?Sized, R, E> DerefMut for Yielded<F, R, E> {
 
 // --- The two kinds of manager -----------------------------------------------------------------------------------------
 
-type SendBody<V, E> = dyn Future<Output = Result<V, E>> + Send;
+pub(crate) type SendBody<V, E> = dyn Future<Output = Result<V, E>> + Send;
 
 /// The manager that a function with [`#[async_context_manager]`](crate::async_context_manager) returns, if none of its
 /// parameters borrows.
@@ -377,9 +378,10 @@ fn generator<F: ?Sized, R, E>(slot: &Arc<Slot<R, E>>, body: Pin<Box<F>>) -> Gene
 /// # Safety
 ///
 /// The yielder is for the permits of what the future that `body` returns awaits in place, and for nothing else.
+// Of a body that is not `Send`, rustc shows the line with that bound.
 pub unsafe fn surviving<R, E, V, F>(body: impl FnOnce(Yielder<R, E>) -> F) -> Generated<R, E, V>
 where
-    F: Future<Output = Result<V, E>> + Send + 'static,
+    F: Future<Output = Result<V, E>> + Send + 'static, // or else `#[async_context_manager(scoped)]`
 {
     let slot = slot(&body);
     Generated {
@@ -425,13 +427,6 @@ where
     Ok(Yielded { given, generator })
 }
 
-async fn interrupt<E>(interrupt: Option<Interrupt<E>>) -> E {
-    match interrupt {
-        Some(interrupt) => interrupt.await,
-        None => std::future::pending().await,
-    }
-}
-
 impl<R, E, V> AsyncContextManager for Generated<R, E, V>
 where
     R: Send + 'static,
@@ -454,8 +449,8 @@ where
         resource.generator.exit(resource.given, cause)
     }
 
-    fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + Send + use<R, E, V> {
-        interrupt(self.slot.take_interrupt())
+    fn interrupt(&self, _: &Self::Resource) -> impl Interruption<E> + Send + use<R, E, V> {
+        self.slot.take_interrupt()
     }
 
     fn name(&self) -> &'static str {
@@ -481,8 +476,8 @@ where
         resource.generator.exit(resource.given, cause)
     }
 
-    fn interrupt(&self, _: &Self::Resource) -> impl Future<Output = E> + use<R, E, V, F> {
-        interrupt(self.slot.take_interrupt())
+    fn interrupt(&self, _: &Self::Resource) -> impl Interruption<E> + use<R, E, V, F> {
+        self.slot.take_interrupt()
     }
 
     fn name(&self) -> &'static str {
@@ -500,8 +495,8 @@ where
         self.0.slot.lock().place
     }
 
-    fn may_interrupt(&self) -> bool {
-        self.0.slot.may_interrupt()
+    fn place_of(resource: &Self::Resource) -> Option<Place> {
+        resource.generator.slot.lock().place
     }
 }
 
@@ -515,8 +510,8 @@ where
         self.0.slot.lock().place
     }
 
-    fn may_interrupt(&self) -> bool {
-        self.0.slot.may_interrupt()
+    fn place_of(resource: &Self::Resource) -> Option<Place> {
+        resource.generator.slot.lock().place
     }
 }
 

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// On docs.rs, each item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adaptors;
 mod cause;
@@ -11,6 +13,8 @@ mod frame;
 mod generator;
 pub mod guide;
 mod interrupt;
+mod interruption;
+mod level;
 mod limits;
 mod manager;
 mod managers;
@@ -33,20 +37,21 @@ pub use adaptors::{EnterWithin, OrElapsed};
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
 pub use detach::{detach, set_spawner};
 pub use generator::{Generated, ScopedGenerated, Yielded};
+pub use interruption::{Interruption, NoInterruption};
 #[cfg(feature = "tokio")]
 pub use limits::set_exit_deadline;
 pub use managers::{
-    AsyncClose, BoxManager, Callback, CleanUp, Closing, Either, Held, Join, Manage, MovedOn,
-    NullContext, OpenTransaction, Releasable, ScopedBoxManager, ScopedNullContext, Suppress,
-    Transaction, TransactionControl, callback, closing, join, manage, nullcontext, releasable,
-    scoped_nullcontext, suppress, suppress_if, transaction,
+    AsyncClose, BoxManager, Callback, CleanUp, CleanUpFuture, Closing, Either, Held, Join, Manage,
+    MovedOn, NullContext, OpenTransaction, Releasable, ScopedBoxManager, ScopedNullContext,
+    Suppress, Transaction, TransactionControl, callback, closing, join, manage, nullcontext,
+    releasable, scoped_nullcontext, suppress, suppress_if, transaction,
 };
 #[cfg(feature = "tokio")]
 pub use managers::{
     Backoff, Cancellable, Cancelled, Deadline, Elapsed, ExitWithin, Permits, Reading, Retry,
-    TaskGroup, TaskOutput, Tasks, Timeout, Writing, cancellable, exit_within, move_on_after,
-    move_on_at, move_on_when_cancelled, permits, reading, retry, task_group, timeout, timeout_at,
-    try_task_group, writing,
+    TaskFuture, TaskGroup, TaskOutput, Tasks, Timeout, Writing, cancellable, exit_within,
+    move_on_after, move_on_at, move_on_when_cancelled, permits, reading, retry, task_group,
+    timeout, timeout_at, try_task_group, writing,
 };
 #[cfg(feature = "tracing")]
 pub use managers::{InSpan, in_span};
@@ -55,8 +60,8 @@ pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 pub use registry::drain_timeout;
 pub use registry::{PendingExit, drain, pending_exits};
 pub use stack::{
-    AsyncExitStack, CleanUpOf, Closed, EnteredInto, Handle, Loan, NoError, RaisedAs, Registrar,
-    StackError, StackManager, Takes,
+    AsyncExitStack, CleanUpOf, Closed, Enterable, EnteredInto, Handle, Loan, NoError, RaisedAs,
+    Registrar, StackError, StackManager, Takes,
 };
 
 /// Enters the managers, runs the body, and exits them in reverse order, on every way out.
@@ -118,8 +123,18 @@ macro_rules! async_with {
     };
 }
 
-/// The attribute, which has the name of the block: import one of the two explicitly and the other with the
-/// [`prelude`], or write `#[attr::async_with]`.
+/// What the attribute brings into scope. By a glob, because that may be there twice, as when two attributes are above one
+/// function, and beside an import of the user's.
+#[cfg_attr(doc, doc(hidden))]
+pub mod block {
+    pub use crate::async_with;
+}
+
+/// The attribute, which has the name of the block, in a module of its own: to Rust, both are macros, and a name stands for
+/// one macro.
+///
+/// The [`prelude`] has this module, so that the attribute is `#[attr::async_with]`. In a file that has no block, or has
+/// blocks only in functions with the attribute, `use async_with::attr::async_with;` does as well.
 pub mod attr {
     /// Runs an async function, or parts of it, in an [`async_with!`](crate::async_with!) block.
     ///
@@ -192,7 +207,7 @@ pub mod attr {
 /// runs, and is told how the block ended, where Python's needs a `try` (rule GEN-3).
 ///
 /// ```
-/// use async_with::{async_with, prelude::*};
+/// use async_with::prelude::*;
 /// # use std::io;
 /// # struct Connection(Vec<&'static str>);
 /// # impl Connection {
@@ -242,7 +257,7 @@ pub mod attr {
 /// way to write a manager there.
 ///
 /// ```
-/// use async_with::{async_with, prelude::*};
+/// use async_with::prelude::*;
 /// # use std::io;
 /// # struct Connection(Vec<&'static str>);
 /// # impl Connection {
@@ -308,14 +323,18 @@ macro_rules! yield_ {
     };
 }
 
-/// For `use async_with::{async_with, prelude::*};`: the attribute, what managers and bodies need by name, and the
-/// methods that make adaptors.
+/// The one import that most files need, `use async_with::prelude::*;`: the block [`async_with!`](crate::async_with!), the
+/// attribute as `#[attr::async_with]`, what managers and bodies need by name, and the methods that make adaptors.
+///
+/// It reaches other modules through `use super::*;` and through a prelude of your own (`pub use async_with::prelude::*;`)
+/// (rule ATT-4).
 ///
 /// [`ScopedAsyncContextManager`] is not here: with both traits in scope, a hand-written
 /// `manager.enter()` would be ambiguous.
 pub mod prelude {
-    pub use crate::attr::async_with;
-    pub use crate::{AsyncContextManager, AsyncExitStack, Cause, Outcome, Raised, Verdict};
+    pub use crate::{
+        AsyncContextManager, AsyncExitStack, Cause, Interruption, Outcome, Raised, Verdict,
+    };
     pub use crate::{AsyncContextManagerExt as _, ScopedAsyncContextManagerExt as _};
-    pub use crate::{async_context_manager, yield_};
+    pub use crate::{async_context_manager, async_with, attr, yield_};
 }

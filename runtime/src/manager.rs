@@ -1,13 +1,12 @@
 //! One view of the two kinds of manager, for everything that does not depend on the kind.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::must_use_candidate)]
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,7 +18,9 @@ use crate::frame::{self, Before, Children};
 use crate::limits::{self, Either};
 use crate::registry::{Owed, Place};
 use crate::report::{Entry, Incident, Phase, report};
-use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
+use crate::{
+    AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
+};
 
 /// How an exit ended.
 pub enum Exited<V, E> {
@@ -64,6 +65,19 @@ pub(crate) async fn exit_alone<V, E>(exit: impl Exiting<V, E>) -> Exited<V, E> {
     finish_exit(exit).await.0
 }
 
+/// Runs the exit of a manager before the end of its block, for who gives it up there.
+pub(crate) async fn exit_early<M: AsyncContextManager>(
+    manager: M,
+    resource: M::Resource,
+    cause: Cause,
+) -> Result<(), M::Error> {
+    match exit_alone(Surviving(manager).exit(resource, cause, None, None)).await {
+        Exited::Returned(_) => Ok(()),
+        Exited::Failed(error) => Err(error),
+        Exited::Panicked(payload) => resume_unwind(payload),
+    }
+}
+
 /// Runs an exit outside of a block, and keeps what it owes for later reports.
 pub(crate) async fn finish_exit<V, E>(exit: impl Exiting<V, E>) -> Finished<V, E> {
     let mut exit = pin!(exit);
@@ -100,6 +114,11 @@ impl Left for NothingLeft {
 }
 
 /// A manager of either kind.
+#[diagnostic::on_unimplemented(
+    message = "the error of an exit stack must be `Debug + Send + 'static`",
+    label = "the error of this stack is that of the enclosing function",
+    note = "return an error that is `Send`, as `Box<dyn Error + Send + Sync>` or `anyhow::Error`; or write the error of the stack, as in `AsyncExitStack::<Error>::new()`"
+)]
 pub trait Managed: Sized {
     type Resource;
     /// What the user's pattern is matched against.
@@ -121,8 +140,7 @@ pub trait Managed: Sized {
     /// The block was dropped in its body.
     fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, owed: Option<Owed>);
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
-    fn interrupt(&self, resource: &Self::Resource)
-    -> impl Future<Output = Self::Error> + use<Self>;
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<Self>;
     fn around_poll(&self) -> impl Sized;
     fn lent(resource: &mut Self::Resource) -> &mut Self::Lent;
 
@@ -131,9 +149,9 @@ pub trait Managed: Sized {
         None
     }
 
-    /// Whether `interrupt` may resolve, if its type does not tell.
-    fn may_interrupt(&self) -> bool {
-        true
+    /// The same, as the resource knows it.
+    fn place_of(_: &Self::Resource) -> Option<Place> {
+        None
     }
 
     /// While the blocks inside end after an interruption: what is further out in a stack may interrupt in its place.
@@ -193,7 +211,6 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
             exit: Some(exit),
             cause,
             owed,
-            manager: PhantomData::<fn() -> Self>,
         }
     }
 
@@ -212,7 +229,7 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         self.0.inspect(resource, raised);
     }
 
-    fn interrupt(&self, resource: &Self::Resource) -> impl Future<Output = Self::Error> + use<M> {
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<M> {
         self.0.interrupt(resource)
     }
 
@@ -261,23 +278,24 @@ pub(crate) async fn abandoned<M: AsyncContextManager>(
 
 /// The exit of a [`Surviving`] manager. It is taken out of its place around each poll, so that one that panicked is not
 /// polled again.
-struct SurvivingExit<M, F>
+struct SurvivingExit<F, V, E>
 where
-    M: Managed,
-    F: Future<Output = Result<M::Exit, M::Error>> + Send + 'static,
+    F: Future<Output = Result<V, E>> + Send + 'static,
+    V: 'static,
+    E: Debug + 'static,
 {
     exit: Option<Pin<Box<F>>>,
     cause: Cause,
     owed: Option<Owed>,
-    manager: PhantomData<fn() -> M>,
 }
 
-impl<M, F> Future for SurvivingExit<M, F>
+impl<F, V, E> Future for SurvivingExit<F, V, E>
 where
-    M: Managed,
-    F: Future<Output = Result<M::Exit, M::Error>> + Send + 'static,
+    F: Future<Output = Result<V, E>> + Send + 'static,
+    V: 'static,
+    E: Debug + 'static,
 {
-    type Output = Finished<M::Exit, M::Error>;
+    type Output = Finished<V, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(mut exit) = self.exit.take() else {
@@ -293,20 +311,17 @@ where
         };
         let dropped = drop_caught(exit);
         let owed = self.owed.take();
-        Poll::Ready((
-            exited::<M>(owed.as_ref(), self.cause, result, dropped),
-            owed,
-        ))
+        Poll::Ready((exited(owed.as_ref(), self.cause, result, dropped), owed))
     }
 }
 
 /// How an exit ended, from what it returned and from how the drop of its future went.
-fn exited<M: Managed>(
+fn exited<V, E: Debug>(
     owed: Option<&Owed>,
     cause: Cause,
-    result: Result<Result<M::Exit, M::Error>, Payload>,
+    result: Result<Result<V, E>, Payload>,
     dropped: Result<(), Payload>,
-) -> Exited<M::Exit, M::Error> {
+) -> Exited<V, E> {
     let lost = |incident| report_of(name_of(owed), Phase::Exit, cause, incident);
     match (result, dropped) {
         (Ok(Ok(verdict)), Ok(())) => Exited::Returned(verdict),
@@ -323,10 +338,11 @@ fn exited<M: Managed>(
     }
 }
 
-impl<M, F> Drop for SurvivingExit<M, F>
+impl<F, V, E> Drop for SurvivingExit<F, V, E>
 where
-    M: Managed,
-    F: Future<Output = Result<M::Exit, M::Error>> + Send + 'static,
+    F: Future<Output = Result<V, E>> + Send + 'static,
+    V: 'static,
+    E: Debug + 'static,
 {
     fn drop(&mut self) {
         if let Some(exit) = self.exit.take() {
@@ -361,25 +377,8 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         children: Option<Arc<Children>>,
         owed: Option<Owed>,
     ) -> impl Exiting<Self::Exit, Self::Error> {
-        match children {
-            None => Either::Left {
-                future: InFrameExit::start(self, resource, cause, owed),
-            },
-            // Only where something was dropped inside; boxed, so that it takes no room elsewhere.
-            Some(children) => Either::Right {
-                future: Box::pin(async move {
-                    // Dropped while it waits, the exit has not started: it is as if the body were dropped.
-                    let mut armed = Armed(Some((self, resource, children, owed)));
-                    armed.wait().await;
-                    match armed.0.take() {
-                        Some((manager, resource, _, owed)) => {
-                            InFrameExit::start(manager, resource, cause, owed).await
-                        }
-                        None => unreachable!("it is taken once"),
-                    }
-                }),
-            },
-        }
+        let exit = |manager: Self, resource, cause| manager.0.exit(resource, cause);
+        in_frame_exit(self, resource, cause, children, owed, exit)
     }
 
     fn abandon(
@@ -405,7 +404,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         self.0.inspect(resource, raised);
     }
 
-    fn interrupt(&self, resource: &Self::Resource) -> impl Future<Output = Self::Error> + use<M> {
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<M> {
         self.0.interrupt(resource)
     }
 
@@ -422,8 +421,8 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
 pub trait Lends: Managed<Resource: DerefMut<Target: Sized>> {
     /// See [`Managed::place`].
     fn place(&self) -> Option<Place>;
-    /// See [`Managed::may_interrupt`].
-    fn may_interrupt(&self) -> bool;
+    /// See [`Managed::place_of`].
+    fn place_of(resource: &Self::Resource) -> Option<Place>;
 }
 
 /// The manager of a block that lends what is in the resource.
@@ -465,7 +464,7 @@ impl<K: Lends> Managed for Lending<K> {
     // A generator is told of the error by its yield.
     fn inspect(&mut self, _: &mut Self::Resource, _: Raised<'_>) {}
 
-    fn interrupt(&self, resource: &Self::Resource) -> impl Future<Output = Self::Error> + use<K> {
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<K> {
         self.0.interrupt(resource)
     }
 
@@ -481,24 +480,66 @@ impl<K: Lends> Managed for Lending<K> {
         Lends::place(&self.0)
     }
 
-    fn may_interrupt(&self) -> bool {
-        Lends::may_interrupt(&self.0)
+    fn place_of(resource: &K::Resource) -> Option<Place> {
+        <K as Lends>::place_of(resource)
+    }
+}
+
+/// Waits for the children, then exits in the frame of the block.
+pub(crate) fn in_frame_exit<K, R, V, E, F>(
+    manager: K,
+    resource: R,
+    cause: Cause,
+    children: Option<Arc<Children>>,
+    owed: Option<Owed>,
+    exit: impl FnOnce(K, R, Cause) -> F,
+) -> impl Exiting<V, E>
+where
+    K: Managed<Resource = R>,
+    V: ExitVerdict,
+    E: Debug,
+    F: Future<Output = Result<V, E>>,
+{
+    match children {
+        None => Either::Left {
+            future: InFrameExit::start(manager, resource, cause, owed, exit),
+        },
+        // Only where something was dropped inside; boxed, so that it takes no room elsewhere.
+        Some(children) => Either::Right {
+            future: Box::pin(async move {
+                // Dropped while it waits, the exit has not started: it is as if the body were dropped.
+                let mut armed = Armed(Some((manager, resource, children, owed)));
+                armed.wait().await;
+                match armed.0.take() {
+                    Some((manager, resource, _, owed)) => {
+                        InFrameExit::start(manager, resource, cause, owed, exit).await
+                    }
+                    None => unreachable!("it is taken once"),
+                }
+            }),
+        },
     }
 }
 
 /// A manager whose exit waits for the children of its block.
 #[allow(clippy::type_complexity)]
-struct Armed<M: Managed>(Option<(M, M::Resource, Arc<Children>, Option<Owed>)>);
+struct Armed<K: Managed<Resource = R>, R>(Option<(K, R, Arc<Children>, Option<Owed>)>);
 
-impl<M: Managed> Armed<M> {
-    async fn wait(&mut self) {
-        if let Some((_, _, children, _)) = &self.0 {
-            children.wait().await;
+impl<K: Managed<Resource = R>, R> Armed<K, R> {
+    fn wait(&self) -> impl Future<Output = ()> + use<K, R> {
+        let children = self
+            .0
+            .as_ref()
+            .map(|(_, _, children, _)| Arc::clone(children));
+        async move {
+            if let Some(children) = children {
+                children.wait().await;
+            }
         }
     }
 }
 
-impl<M: Managed> Drop for Armed<M> {
+impl<K: Managed<Resource = R>, R> Drop for Armed<K, R> {
     fn drop(&mut self) {
         if let Some((manager, resource, children, owed)) = self.0.take() {
             manager.abandon(resource, Some(children), owed);
@@ -517,15 +558,14 @@ impl Drop for PassOn {
 
 pin_project! {
     /// The exit of an [`InFrame`] manager.
-    struct InFrameExit<M: Managed, F> {
+    struct InFrameExit<F> {
         #[pin]
         exit: Started<F>,
         cause: Cause,
         owed: Option<Owed>,
-        manager: PhantomData<fn() -> M>,
     }
 
-    impl<M: Managed, F> PinnedDrop for InFrameExit<M, F> {
+    impl<F> PinnedDrop for InFrameExit<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if !matches!(*this.exit, Started::Running { .. }) {
@@ -551,37 +591,37 @@ pin_project! {
     }
 }
 
-impl<M: ScopedAsyncContextManager> InFrameExit<InFrame<M>, ()> {
-    fn start(
-        manager: InFrame<M>,
-        resource: M::Resource,
+impl InFrameExit<()> {
+    fn start<K, R, V, E, F>(
+        manager: K,
+        resource: R,
         cause: Cause,
         owed: Option<Owed>,
-    ) -> InFrameExit<InFrame<M>, impl Future<Output = Result<M::Exit, M::Error>>> {
+        exit: impl FnOnce(K, R, Cause) -> F,
+    ) -> InFrameExit<impl Future<Output = Result<V, E>>>
+    where
+        V: ExitVerdict,
+        F: Future<Output = Result<V, E>>,
+    {
         let place = owed.as_ref().and_then(Owed::place);
         let name = move || name_at(place);
-        let exit = || limits::watch(name, cause, manager.0.exit(resource, cause));
+        let exit = || limits::watch(name, cause, exit(manager, resource, cause));
         let exit = match catch_unwind(AssertUnwindSafe(exit)) {
             Ok(exit) => Started::Running { exit },
             Err(payload) => Started::Panicked {
                 payload: Some(Box::new(payload)),
             },
         };
-        InFrameExit {
-            exit,
-            cause,
-            owed,
-            manager: PhantomData,
-        }
+        InFrameExit { exit, cause, owed }
     }
 }
 
-impl<M, F> Future for InFrameExit<M, F>
+impl<F, V, E> Future for InFrameExit<F>
 where
-    M: Managed,
-    F: Future<Output = Result<M::Exit, M::Error>>,
+    F: Future<Output = Result<V, E>>,
+    E: Debug,
 {
-    type Output = Finished<M::Exit, M::Error>;
+    type Output = Finished<V, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -601,7 +641,6 @@ where
         };
         let dropped = catch_unwind(AssertUnwindSafe(|| this.exit.set(Started::Done)));
         let owed = this.owed.take();
-        let exited = exited::<M>(owed.as_ref(), *this.cause, result, dropped);
-        Poll::Ready((exited, owed))
+        Poll::Ready((exited(owed.as_ref(), *this.cause, result, dropped), owed))
     }
 }

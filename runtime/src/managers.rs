@@ -37,7 +37,7 @@ pub use exit_within::{ExitWithin, exit_within};
 pub use join::{Join, join};
 #[cfg(feature = "tokio")]
 pub use locks::{Permits, Reading, Writing, permits, reading, writing};
-pub use manage::{Callback, CleanUp, Manage, callback, manage};
+pub use manage::{Callback, CleanUp, CleanUpFuture, Manage, callback, manage};
 pub use nullcontext::{NullContext, ScopedNullContext, nullcontext, scoped_nullcontext};
 pub use releasable::{Held, Releasable, releasable};
 #[cfg(feature = "tokio")]
@@ -46,7 +46,7 @@ pub use retry::{Backoff, Retry, retry};
 pub use span::{InSpan, in_span};
 pub use suppress::{Suppress, suppress, suppress_if};
 #[cfg(feature = "tokio")]
-pub use task_group::{TaskGroup, TaskOutput, Tasks, task_group, try_task_group};
+pub use task_group::{TaskFuture, TaskGroup, TaskOutput, Tasks, task_group, try_task_group};
 #[cfg(feature = "tokio")]
 pub use timeout::{Deadline, Elapsed, Timeout, move_on_after, move_on_at, timeout, timeout_at};
 

@@ -1,9 +1,9 @@
 //! The two protocol traits.
 
 use std::fmt::Debug;
-use std::future::{Future, pending};
+use std::future::Future;
 
-use crate::{Cause, ExitVerdict, Raised};
+use crate::{Cause, ExitVerdict, Interruption, NoInterruption, Raised};
 
 /// A manager whose exit survives cancellation.
 ///
@@ -20,7 +20,7 @@ use crate::{Cause, ExitVerdict, Raised};
 /// # Example
 ///
 /// ```
-/// use async_with::{async_with, prelude::*};
+/// use async_with::prelude::*;
 /// # use std::io;
 /// # use std::sync::{Arc, Mutex};
 /// # type Log = Arc<Mutex<Vec<String>>>;
@@ -85,6 +85,35 @@ use crate::{Cause, ExitVerdict, Raised};
 /// # }
 /// ```
 ///
+/// # A manager that borrows
+///
+/// `impl AsyncContextManager for Lease<'_>` is refused with several errors about lifetimes (E0477, E0478, E0803): write
+/// `impl ScopedAsyncContextManager for Lease<'_>`. Where a type parameter may borrow (E0310), add the bound `'static` to
+/// it. With [`#[async_context_manager]`](crate::async_context_manager) above, there is one error that says so.
+///
+/// # A manager behind `dyn`
+///
+/// There is no `dyn AsyncContextManager` (E0038): `exit` takes the manager by value, and both methods return futures of
+/// types of their own. [`boxed`](crate::AsyncContextManagerExt::boxed) hides the type of a manager, in a
+/// [`BoxManager<Resource, Error, Exit>`](crate::BoxManager):
+///
+/// ```
+/// use async_with::{BoxManager, async_with, nullcontext, prelude::*};
+///
+/// fn session(name: Option<&'static str>) -> BoxManager<String> {
+///     match name {
+///         Some(name) => nullcontext(name.to_owned()).boxed(),
+///         None => nullcontext(()).map(|()| "nobody".to_owned()).boxed(),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let length = async_with! { session(None) as name => { name.len() } };
+/// assert_eq!(length, 6);
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// The future of `enter` must be drop-safe: when it is dropped, nothing is owed (rule CAN-7). The future of `exit` is
@@ -95,8 +124,10 @@ use crate::{Cause, ExitVerdict, Raised};
     note = "implement `AsyncContextManager` for it, or `ScopedAsyncContextManager` when it borrows or is not `Send`; a reference to a manager is none: pass it by value"
 )]
 pub trait AsyncContextManager: Sized + Send + 'static {
+    // Of a manager that borrows, or is not `Send`, rustc shows some of these lines; hence the comments at their ends.
+
     /// What the body gets to use; `as pat` is matched against `&mut Resource`.
-    type Resource: Send + 'static;
+    type Resource: Send + 'static; // If not `Send`: `ScopedAsyncContextManager`.
     /// Why enter or exit failed: [`Infallible`](std::convert::Infallible) where neither can. It is raised as `?` would
     /// raise it, converted with `From` into the enclosing function's error (rule ERR-1).
     type Error: Debug + Send + 'static;
@@ -105,7 +136,7 @@ pub trait AsyncContextManager: Sized + Send + 'static {
 
     /// Acquires the resource. When it fails, panics or is dropped, this manager is owed no exit (rule EXI-1), and the
     /// exits of the managers further out run.
-    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> + Send;
+    fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, Self::Error>> + Send; // If not `Send`: `ScopedAsyncContextManager`.
 
     /// Releases the resource. Called once for every enter that succeeded.
     ///
@@ -113,9 +144,9 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     /// is raised, and this error goes to the [report](crate::report) (rule ERR-3).
     fn exit(
         self,
-        resource: Self::Resource,
+        resource: Self::Resource, // To borrow, implement `ScopedAsyncContextManager`.
         cause: Cause,
-    ) -> impl Future<Output = Result<Self::Exit, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Exit, Self::Error>> + Send; // If not `Send`: `ScopedAsyncContextManager`.
 
     /// Sees, and may change, the error that left the body, directly before exit (rules ERR-6, EXI-7).
     ///
@@ -124,14 +155,15 @@ pub trait AsyncContextManager: Sized + Send + 'static {
         let _ = (resource, raised);
     }
 
-    /// Resolves when the body is to be interrupted, to the error that is then raised (rule CAN-6).
+    /// Resolves when the body is to be interrupted, to the error that is then raised (rule CAN-6). By default it never
+    /// does, and the type says so.
     ///
-    /// An implementation must capture neither `self` nor the resource, hence `use<Self>`:
+    /// An [`Interruption`] is any future. An implementation must capture neither `self` nor the resource, hence
+    /// `use<Self>`:
     ///
     /// ```
-    /// # use async_with::{AsyncContextManager, Cause};
+    /// # use async_with::{AsyncContextManager, Cause, Interruption};
     /// # use std::convert::Infallible;
-    /// # use std::future::Future;
     /// # use std::time::Duration;
     /// # struct Patience(Duration);
     /// #[derive(Debug)]
@@ -144,7 +176,7 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     /// #   async fn exit(self, (): (), _: Cause) -> Result<(), TookTooLong> { Ok(()) }
     ///     type Error = TookTooLong;
     ///
-    ///     fn interrupt(&self, _: &()) -> impl Future<Output = TookTooLong> + Send + use<> {
+    ///     fn interrupt(&self, _: &()) -> impl Interruption<TookTooLong> + Send + use<> {
     ///         let patience = self.0;
     ///         async move {
     ///             tokio::time::sleep(patience).await;
@@ -157,10 +189,10 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     fn interrupt(
         &self,
         resource: &Self::Resource,
-    ) -> impl Future<Output = Self::Error> + Send + use<Self> // in an `impl`, write `use<>`
+    ) -> impl Interruption<Self::Error> + Send + use<Self> // in an `impl`, write `use<>`
     {
         let _ = resource;
-        pending()
+        NoInterruption
     }
 
     /// Makes a guard that is held while the body is polled, each time, and while it is dropped (rule EXI-6): an entered
@@ -258,12 +290,9 @@ pub trait ScopedAsyncContextManager: Sized {
     }
 
     /// See [`AsyncContextManager::interrupt`].
-    fn interrupt(
-        &self,
-        resource: &Self::Resource,
-    ) -> impl Future<Output = Self::Error> + use<Self> {
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<Self> {
         let _ = resource;
-        pending()
+        NoInterruption
     }
 
     /// See [`AsyncContextManager::around_poll`].

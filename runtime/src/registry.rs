@@ -51,11 +51,22 @@ struct Entry {
 }
 
 impl Entry {
-    fn since(&self) -> Instant {
-        let since = self.since.get().unwrap_or_else(Instant::now);
-        self.since.set(Some(since));
-        since
+    /// Takes note of the time, unless that was done before.
+    fn note_time(&self) {
+        self.since.set(self.since.get().or_else(now));
     }
+
+    /// For those who ask: without a clock, this panics.
+    fn since(&self) -> Instant {
+        self.note_time();
+        self.since.get().unwrap_or_else(Instant::now)
+    }
+}
+
+/// Reads the clock, where there is one: on `wasm32-unknown-unknown`, the standard library's panics.
+fn now() -> Option<Instant> {
+    let has_clock = !cfg!(all(target_family = "wasm", target_os = "unknown"));
+    has_clock.then(Instant::now)
 }
 
 /// Where an entry is, and the how-manieth of its slot.
@@ -200,7 +211,7 @@ impl Owed {
     pub(crate) fn by_detach(manager: &'static str, block: Option<Place>) -> Self {
         Self::insert(Entry {
             manager,
-            since: Cell::new(Some(Instant::now())),
+            since: Cell::new(now()),
             detached: true,
             parent: frame::enclosing(),
             runtime: runtime_of(block),
@@ -217,7 +228,7 @@ impl Owed {
     pub(crate) fn detached_on(&self, runtime: &Runtime) {
         self.change(|entry| {
             entry.detached = true;
-            entry.since();
+            entry.note_time();
             entry.runtime.clone_from(runtime);
         });
     }
@@ -264,9 +275,7 @@ impl Owed {
 
     /// Takes note that the block waits.
     pub(crate) fn waits(&self) {
-        self.change(|entry| {
-            entry.since();
-        });
+        self.change(|entry| entry.note_time());
     }
 }
 
@@ -388,6 +397,10 @@ fn enclosing() -> Vec<Place> {
 /// assert!(pending_exits().is_empty());
 /// # }
 /// ```
+///
+/// # Panics
+///
+/// On `wasm32-unknown-unknown`, when one is owed: there is no clock to say since when.
 #[must_use]
 pub fn pending_exits() -> Vec<PendingExit> {
     owed(&Runtime::current(), &[])

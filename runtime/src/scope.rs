@@ -11,24 +11,27 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::adaptors::interruption::never_fires;
 use crate::detach::drop_caught;
+use crate::executor::poll_unconstrained;
 use crate::frame::{self, Frame};
 use crate::interrupt::{Member, Unseen};
-use crate::manager::{Exiting, Managed, Payload, name_of, report_of};
-use crate::registry::{Owed, Place};
+use crate::interruption::Interruption;
+use crate::manager::{Managed, Payload, name_of, report_of};
 use crate::report::{Incident, Phase};
 use crate::{Cause, Raised};
 
 /// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
-pub struct Scope<M: Managed> {
-    manager: Option<M>,
-    resource: Option<M::Resource>,
+///
+/// The resource is a parameter of its own, and so are the errors below: a projection such as `K::Resource` in what is held
+/// across an await would have to be normalized for every lifetime, and `Send` be lost to it (rule TYP-1).
+pub struct Scope<K: Managed<Resource = R>, R> {
+    manager: Option<K>,
+    resource: Option<R>,
     frame: Frame,
 }
 
-impl<M: Managed> Scope<M> {
-    pub(crate) fn new(manager: M) -> Self {
+impl<K: Managed<Resource = R>, R> Scope<K, R> {
+    pub(crate) fn new(manager: K) -> Self {
         Self {
             manager: Some(manager),
             resource: None,
@@ -37,23 +40,26 @@ impl<M: Managed> Scope<M> {
     }
 
     /// Awaits the enter, and arms the exit in the very poll in which it succeeds (rule CAN-8).
-    pub fn enter(&mut self) -> impl Future<Output = Result<(), M::Error>> + use<'_, M> {
+    pub(crate) fn enter_by<'a, E, F>(
+        &'a mut self,
+        enter: impl FnOnce(&'a mut K) -> F,
+    ) -> impl Future<Output = Result<(), E>>
+    where
+        F: Future<Output = Result<R, E>>,
+    {
         let Self {
             manager,
             resource,
             frame,
         } = self;
-        enter_and_arm(manager, resource, frame)
+        enter_and_arm(manager, resource, frame, enter)
     }
 
     /// Lends the resource to the body, and the rest to the driver.
-    pub fn lend(
+    pub(crate) fn lend_by<I: Interruption<K::Error>>(
         &mut self,
-    ) -> (
-        &mut M::Lent,
-        Parts<'_, M>,
-        Interrupt<impl Future<Output = M::Error> + use<M>>,
-    ) {
+        interrupt: impl FnOnce(&K, &R) -> I,
+    ) -> (&mut K::Lent, Parts<'_, K>, Interrupt<I>) {
         let Self {
             manager: Some(manager),
             resource: Some(resource),
@@ -62,22 +68,21 @@ impl<M: Managed> Scope<M> {
         else {
             unreachable!("a block is entered before its body runs")
         };
-        let may_interrupt = manager.may_interrupt();
-        let interrupt = match catch_unwind(AssertUnwindSafe(|| manager.interrupt(resource))) {
-            Ok(_) if !may_interrupt => Interrupt::Never,
-            Ok(future) => Interrupt::Future { future },
+        let interrupt = match catch_unwind(AssertUnwindSafe(|| interrupt(manager, resource))) {
+            Ok(interrupt) if interrupt.is_never() => Interrupt::Never,
+            Ok(interrupt) => Interrupt::MayFire { interrupt },
             Err(payload) => Interrupt::Panicked {
                 payload: Some(Box::new(payload)),
             },
         };
-        (M::lent(resource), Parts { manager, frame }, interrupt)
+        (K::lent(resource), Parts { manager, frame }, interrupt)
     }
 
     pub(crate) fn name(&self) -> &'static str {
         name_of(self.frame.owed())
     }
 
-    pub(crate) fn manager_and_resource(&mut self) -> Option<(&mut M, &mut M::Resource)> {
+    pub(crate) fn manager_and_resource(&mut self) -> Option<(&mut K, &mut R)> {
         self.manager.as_mut().zip(self.resource.as_mut())
     }
 
@@ -94,38 +99,31 @@ impl<M: Managed> Scope<M> {
     }
 
     /// Takes the manager and its resource out: their exit is owed by the caller from now on.
-    pub(crate) fn into_entered(mut self) -> (M, M::Resource) {
+    pub(crate) fn into_entered(mut self) -> (K, R) {
         match self.manager.take().zip(self.resource.take()) {
             Some(entered) => entered,
             None => unreachable!("it is entered before it is taken apart"),
         }
     }
 
-    /// The future of the exit, which owes what the scope owed; its place; and the frame.
-    pub(crate) fn exit(
-        mut self,
-        cause: Cause,
-    ) -> (
-        impl Exiting<M::Exit, M::Error> + use<M>,
-        Option<Place>,
-        Frame,
-    ) {
-        let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) else {
-            unreachable!("a block is entered before it is exited")
-        };
-        let mut frame = mem::take(&mut self.frame);
-        let (children, owed) = (frame.take_children(), frame.take_owed());
-        let place = owed.as_ref().and_then(Owed::place);
-        let exit = manager.exit(resource, cause, children, owed);
-        (exit, place, frame)
+    /// What the exit needs: manager and resource, what was detached inside of the block, and what the block owes.
+    pub(crate) fn into_exit(mut self) -> (K, R, Frame) {
+        let frame = mem::take(&mut self.frame);
+        let (manager, resource) = self.into_entered();
+        (manager, resource, frame)
     }
 }
 
-async fn enter_and_arm<M: Managed>(
-    manager: &mut Option<M>,
-    resource: &mut Option<M::Resource>,
+async fn enter_and_arm<'a, K, R, E, F>(
+    manager: &'a mut Option<K>,
+    resource: &mut Option<R>,
     frame: &mut Frame,
-) -> Result<(), M::Error> {
+    enter: impl FnOnce(&'a mut K) -> F,
+) -> Result<(), E>
+where
+    K: Managed<Resource = R>,
+    F: Future<Output = Result<R, E>>,
+{
     // It is there until the scope is taken apart, and that consumes it.
     if let Some(manager) = manager {
         // Nothing is opened any more in a body that is interrupted (rule CAN-6): it would keep the body from ending.
@@ -138,13 +136,15 @@ async fn enter_and_arm<M: Managed>(
         })
         .await;
         let name = manager.name();
-        *resource = Some(manager.enter().await?);
-        frame.arm(name, manager.place());
+        let entered = enter(manager).await?;
+        let place = K::place_of(&entered);
+        *resource = Some(entered);
+        frame.arm(name, place);
     }
     Ok(())
 }
 
-impl<M: Managed> Drop for Scope<M> {
+impl<K: Managed<Resource = R>, R> Drop for Scope<K, R> {
     fn drop(&mut self) {
         if let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) {
             let (children, owed) = (self.frame.take_children(), self.frame.take_owed());
@@ -163,8 +163,7 @@ pin_project! {
     /// What [`interrupt`](crate::AsyncContextManager::interrupt) returned, or panicked with.
     #[project = InterruptProjection]
     pub enum Interrupt<I> {
-        Future { #[pin] future: I },
-        // Of a type that could.
+        MayFire { #[pin] interrupt: I },
         Never,
         // Boxed once more: it is there in every block, and never used.
         Panicked { payload: Option<Box<Payload>> },
@@ -172,17 +171,14 @@ pin_project! {
 }
 
 impl<I> Interrupt<I> {
-    /// Whether it can ever fire.
-    pub(crate) fn may_fire() -> bool {
-        !never_fires::<I>()
-    }
-}
-
-impl<I: Future> Interrupt<I> {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<I::Output, Payload>> {
+    fn poll<E>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<E, Payload>>
+    where
+        I: Interruption<E>,
+    {
         match self.project() {
-            InterruptProjection::Future { future } => {
-                match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            InterruptProjection::MayFire { mut interrupt } => {
+                let poll = |cx: &mut Context<'_>| interrupt.as_mut().poll_interruption(cx);
+                match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(cx, poll))) {
                     Ok(polled) => polled.map(Ok),
                     Err(payload) => Poll::Ready(Err(payload)),
                 }
@@ -298,15 +294,15 @@ pub(crate) enum How<R, E> {
 }
 
 /// Polls the body, with the block's frame as the current one and the manager's guard held.
-pub fn drive<'a, M, I, F>(
-    parts: Parts<'a, M>,
+pub fn drive<'a, K, E, I, F>(
+    parts: Parts<'a, K>,
     interrupt: Interrupt<I>,
     ended: &'a Ended,
     body: F,
-) -> Drive<'a, M, I, F>
+) -> Drive<'a, K, E, I, F>
 where
-    M: Managed,
-    I: Future<Output = M::Error>,
+    K: Managed<Error = E>,
+    I: Interruption<E>,
     F: Future,
 {
     Drive {
@@ -322,12 +318,12 @@ where
 
 pin_project! {
     /// The future of [`drive`].
-    pub struct Drive<'a, M: Managed, I, F> {
-        parts: Parts<'a, M>,
+    pub struct Drive<'a, K: Managed<Error = E>, E, I, F> {
+        parts: Parts<'a, K>,
         ended: &'a Ended,
         #[pin]
         interrupt: Interrupt<I>,
-        fired: Option<M::Error>,
+        fired: Option<E>,
         // Whether it is this manager that interrupts: in the poll in which it fires, one further out may as well.
         is_settled: bool,
         waits: bool,
@@ -335,7 +331,7 @@ pin_project! {
         body: Option<F>,
     }
 
-    impl<M: Managed, I, F> PinnedDrop for Drive<'_, M, I, F> {
+    impl<K: Managed<Error = E>, E, I, F> PinnedDrop for Drive<'_, K, E, I, F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             let body = drop_body(this.parts, this.body);
@@ -350,13 +346,13 @@ pin_project! {
     }
 }
 
-impl<M, I, F> Future for Drive<'_, M, I, F>
+impl<K, E, I, F> Future for Drive<'_, K, E, I, F>
 where
-    M: Managed,
-    I: Future<Output = M::Error>,
+    K: Managed<Error = E>,
+    I: Interruption<E>,
     F: Future,
 {
-    type Output = Stopped<F::Output, M::Error>;
+    type Output = Stopped<F::Output, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -369,7 +365,7 @@ where
             return Poll::Ready(Stopped { how, late });
         }
         let Parts { manager, frame } = &mut *this.parts;
-        let may_fire = Interrupt::<I>::may_fire() && !matches!(*this.interrupt, Interrupt::Never);
+        let may_fire = !I::NEVER && !matches!(*this.interrupt, Interrupt::Never);
         let is_member = may_fire || frame.member.is_some();
         let entered = frame.follow(|| manager.place());
         let enclosing = entered.enclosing_node();

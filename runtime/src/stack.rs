@@ -13,18 +13,21 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::detach::{detach_exit, drop_caught};
+use crate::executor::poll_unconstrained;
 use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
+use crate::interruption::fires;
 use crate::manager::{
-    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, Surviving, exit_alone,
-    report_of,
+    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, exit_early, report_of,
 };
 use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
-use crate::scope::Interrupt;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
-use crate::{AsyncContextManager, Cause, CleanUp, ErrorType, ExitVerdict, Raised, Verdict, limits};
+use crate::{
+    AsyncContextManager, Cause, CleanUp, CleanUpFuture, ErrorType, ExitVerdict, Interruption,
+    Raised, Verdict, limits,
+};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -87,7 +90,11 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// [`mem::swap`](std::mem::swap): it exits what is there in the end, and is interrupted by what was entered in the one
 /// that it lent, until that is closed, dropped, or entered in a block of its own. [`pop_all`](Self::pop_all) takes the
 /// interruptions along.
-pub struct AsyncExitStack<E: Debug + Send + 'static, V: ExitVerdict = ()> {
+// Where nothing tells the error of a stack, rustc shows one of the next lines.
+pub struct AsyncExitStack<
+    E: Debug + Send + 'static, // Outside of a block, write it: `AsyncExitStack::<Error>::new()`.
+    V: ExitVerdict = (),
+> {
     entries: boxcar::Vec<Box<dyn Entry<E>>>,
     shared: Arc<Shared<E>>,
     /// Also that of the block whose stack this is.
@@ -168,7 +175,8 @@ impl<E: 'static> Interrupts<E> {
     ) -> Option<(usize, Option<E>)> {
         self.running.retain(|(of, _)| *of < than);
         for (of, interrupt) in &mut self.running {
-            match catch_unwind(AssertUnwindSafe(|| interrupt.as_mut().poll(cx))) {
+            let poll = |cx: &mut Context<'_>| interrupt.as_mut().poll(cx);
+            match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(cx, poll))) {
                 Ok(Poll::Pending) => {}
                 Ok(Poll::Ready(error)) => {
                     let fired = *of;
@@ -321,20 +329,29 @@ impl<E: Send, T: Send + 'static> Held<E> for Kept<T> {
     }
 }
 
-/// A manager that a stack takes: the `E` of the stack can be its error, and the stack may suppress if it does.
-///
-/// The futures are projections, so that a bound that does not hold is one error and not one per use.
+/// What can be entered through a stack at all. Its futures are projections, so that a value that is no manager is one
+/// error and not one per use; and not those of [`EnteredInto`], so that what is not known of that is one error, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be entered through this stack",
     label = "this stack takes no `{Self}`",
-    note = "what is entered must implement `AsyncContextManager`, with an error that `?` converts to that of the enclosing function",
-    note = "if it may suppress a failure, make the stack with `AsyncExitStack::suppressing()`; its block then is `()` or has an `else`"
+    note = "what is entered must implement `AsyncContextManager`",
+    note = "a manager that borrows or is not `Send`, as a generator with a reference among its parameters, is a `ScopedAsyncContextManager`: its exit cannot outlive its block, as that of a stack does; let it own what it uses, or open it in a block of its own"
 )]
-pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Sized {
+pub trait Enterable: Sized {
     #[doc(hidden)]
     type Entering<'s>;
     #[doc(hidden)]
     type EnteringOwned<'s>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<M: AsyncContextManager> Enterable for M {
+    type Entering<'s> = Entering<'s, &'s mut M::Resource, M::Error>;
+    type EnteringOwned<'s> = Entering<'s, Handle<M, M::Resource>, M::Error>;
+}
+
+/// A manager that a stack takes: the `E` of the stack can be its error, and the stack may suppress if it does.
+pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Enterable {
     #[doc(hidden)]
     fn enter_into(self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_>;
     #[doc(hidden)]
@@ -343,7 +360,6 @@ pub trait EnteredInto<E: Debug + Send + 'static, V: ExitVerdict, K>: Sized {
 
 type Entering<'s, T, X> = Pin<Box<dyn Future<Output = Result<T, X>> + Send + 's>>;
 
-#[diagnostic::do_not_recommend]
 impl<M, E, V, K> EnteredInto<E, V, K> for M
 where
     E: Debug + Send + 'static,
@@ -351,9 +367,6 @@ where
     M: AsyncContextManager<Error: RaisedAs<E, K>>,
     K: 'static,
 {
-    type Entering<'s> = Entering<'s, &'s mut M::Resource, M::Error>;
-    type EnteringOwned<'s> = Entering<'s, Handle<M>, M::Error>;
-
     fn enter_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_> {
         Box::pin(async move {
             let name = self.name();
@@ -397,8 +410,10 @@ where
     note = "make the stack with `AsyncExitStack::suppressing()`; its block then is `()` or has an `else`"
 )]
 pub trait Takes<X> {}
+#[diagnostic::do_not_recommend]
 impl Takes<()> for () {}
 // A second one, so that rustc does not take the first for granted, and says what is wrong in other words.
+#[diagnostic::do_not_recommend]
 impl Takes<NoError> for () {}
 impl<X: ExitVerdict> Takes<X> for Verdict {}
 
@@ -407,7 +422,7 @@ impl<X: ExitVerdict> Takes<X> for Verdict {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be raised by a stack whose error is `{E}`",
     label = "enter or exit can fail with `{Self}` here",
-    note = "the error of the stack is that of the enclosing function, and must implement `From<{Self}>`"
+    note = "the error of the stack is that of the enclosing function, and must implement `From<{Self}>`; where the function returns no `Result`, it is `NoError`, and no manager of the stack may fail"
 )]
 pub trait RaisedAs<E, K> {
     #[doc(hidden)]
@@ -537,6 +552,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Enters a manager, and lends its resource for as long as the stack is borrowed: several can be held at once (rule
     /// STK-2).
     ///
+    /// A manager that cannot fail is for [`enter_infallible`](Self::enter_infallible) where `Infallible` itself converts to
+    /// the error of the stack, as to `anyhow::Error` and `Box<dyn Error>`: there are two ways then, and rustc says that it
+    /// cannot infer the second type parameter, whose name is for that message.
+    ///
     /// # Errors
     ///
     /// What enter failed with; nothing is registered then.
@@ -549,16 +568,14 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// Dropped before it is ready, nothing is owed to this manager (rule CAN-7); its exit is registered in the very poll
     /// in which its enter succeeds (rule CAN-8).
-    pub fn enter<M, K>(&self, manager: M) -> M::Entering<'_>
+    pub fn enter<M, UseEnterInfallible>(&self, manager: M) -> M::Entering<'_>
     where
-        M: EnteredInto<E, V, K>,
+        M: EnteredInto<E, V, UseEnterInfallible>,
     {
         manager.enter_into(self)
     }
 
-    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error. (Where `Infallible` itself
-    /// converts to the error of the stack, as to `anyhow::Error` and `Box<dyn Error>`, [`enter`](Self::enter) would not
-    /// know which way to go.)
+    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error.
     ///
     /// ```
     /// # use async_with::{AsyncExitStack, async_with, nullcontext};
@@ -582,14 +599,20 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     ///
     /// As [`enter`](Self::enter).
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
-    pub async fn enter_infallible<M>(&self, manager: M) -> &mut M::Resource
+    pub fn enter_infallible<M>(
+        &self,
+        manager: M,
+    ) -> impl Future<Output = &mut M::Resource> + Send + use<'_, M, E, V>
     where
         M: AsyncContextManager<Error = Infallible>,
         V: Takes<M::Exit>,
     {
-        match EnteredInto::<E, V, NeverRaised>::enter_into(manager, self).await {
-            Ok(resource) => resource,
-            Err(never) => match never {},
+        let entering = EnteredInto::<E, V, NeverRaised>::enter_into(manager, self);
+        async {
+            match entering.await {
+                Ok(resource) => resource,
+                Err(never) => match never {},
+            }
         }
     }
 
@@ -664,7 +687,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     where
         T: Send + 'static,
         F: FnOnce(T, Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
+        Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
         &mut self
@@ -678,7 +701,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     pub fn push<F, Fut>(&self, exit: F)
     where
         F: FnOnce(Cause) -> Fut + Send + 'static,
-        Fut: Future<Output: CleanUpOf<E>> + Send + 'static,
+        Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
         self.adopt((), move |(), cause| exit(cause));
@@ -689,7 +712,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     pub fn callback<F, Fut>(&self, callback: F)
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
         self.register(type_name::<F>(), callback_entry(callback));
     }
@@ -853,11 +876,8 @@ where
     E: 'static,
     K: 'static,
 {
-    fn may_fire<I>(_: &I) -> bool {
-        Interrupt::<I>::may_fire()
-    }
     let interrupt = manager.interrupt(resource);
-    may_fire(&interrupt).then(|| Box::pin(async { interrupt.await.raised_as() }) as _)
+    (!interrupt.is_never()).then(|| Box::pin(async { fires(interrupt).await.raised_as() }) as _)
 }
 
 /// A closure that is run in its turn, and sees nothing.
@@ -893,22 +913,25 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Drop for AsyncExitStack<E, V> {
 
 /// A manager that was entered by [`AsyncExitStack::enter_owned`]. The stack exits it, whether the handle is still there
 /// or not.
-pub struct Handle<M: AsyncContextManager>(Arc<Mutex<Shelf<M>>>);
+///
+/// The resource is a parameter, so that the handle can be held across an await in a `Send` future whatever lifetimes are
+/// in it (rule TYP-1).
+pub struct Handle<M, R = <M as AsyncContextManager>::Resource>(Arc<Mutex<Shelf<M, R>>>);
 
-struct Shelf<M: AsyncContextManager> {
-    content: Content<M>,
+struct Shelf<M, R> {
+    content: Content<M, R>,
     /// An exit that waits for the resource to come back.
     exit: Option<Waker>,
 }
 
-enum Content<M: AsyncContextManager> {
-    Here(M, M::Resource),
+enum Content<M, R> {
+    Here(M, R),
     Lent,
     Exited,
 }
 
-impl<M: AsyncContextManager> Shelf<M> {
-    fn take(&mut self, leave: Content<M>) -> Option<(M, M::Resource)> {
+impl<M, R> Shelf<M, R> {
+    fn take(&mut self, leave: Content<M, R>) -> Option<(M, R)> {
         match std::mem::replace(&mut self.content, leave) {
             Content::Here(manager, resource) => Some((manager, resource)),
             other => {
@@ -919,10 +942,14 @@ impl<M: AsyncContextManager> Shelf<M> {
     }
 }
 
-impl<M: AsyncContextManager> Handle<M> {
+impl<M, R> Handle<M, R>
+where
+    M: AsyncContextManager<Resource = R>,
+    R: Send + 'static,
+{
     /// Lends the resource; `None` when it was exited. An exit of the stack that starts meanwhile waits for it to come
     /// back.
-    pub fn borrow(&mut self) -> Option<Loan<'_, M>> {
+    pub fn borrow(&mut self) -> Option<Loan<'_, M, R>> {
         let content = lock(&self.0).take(Content::Lent)?;
         Some(Loan {
             content: Some(content),
@@ -945,30 +972,28 @@ impl<M: AsyncContextManager> Handle<M> {
     ///
     /// Dropped before it is ready, the exit goes on elsewhere (rule CAN-2). [`drain`](crate::drain()) waits for it from
     /// then on.
-    pub async fn release(self) -> Result<(), M::Error> {
-        let content = lock(&self.0).take(Content::Exited);
-        let Some((manager, resource)) = content else {
-            return Ok(());
-        };
-        let exit = Surviving(manager).exit(resource, Cause::Completed, None, None);
-        match exit_alone(exit).await {
-            Exited::Returned(_) => Ok(()),
-            Exited::Failed(error) => Err(error),
-            Exited::Panicked(payload) => resume_unwind(payload),
+    #[allow(clippy::manual_async_fn)] // An `async fn` does not declare that it is `Send`.
+    pub fn release(self) -> impl Future<Output = Result<(), M::Error>> + Send {
+        async move {
+            let content = lock(&self.0).take(Content::Exited);
+            match content {
+                Some((manager, resource)) => exit_early(manager, resource, Cause::Completed).await,
+                None => Ok(()),
+            }
         }
     }
 }
 
 /// A resource that a [`Handle`] lends. It comes back when this is dropped.
-pub struct Loan<'a, M: AsyncContextManager> {
-    content: Option<(M, M::Resource)>,
-    shelf: &'a Mutex<Shelf<M>>,
+pub struct Loan<'a, M, R = <M as AsyncContextManager>::Resource> {
+    content: Option<(M, R)>,
+    shelf: &'a Mutex<Shelf<M, R>>,
 }
 
-impl<M: AsyncContextManager> Deref for Loan<'_, M> {
-    type Target = M::Resource;
+impl<M, R> Deref for Loan<'_, M, R> {
+    type Target = R;
 
-    fn deref(&self) -> &M::Resource {
+    fn deref(&self) -> &R {
         match &self.content {
             Some((_, resource)) => resource,
             None => unreachable!("it is there until the loan is dropped"),
@@ -976,8 +1001,8 @@ impl<M: AsyncContextManager> Deref for Loan<'_, M> {
     }
 }
 
-impl<M: AsyncContextManager> DerefMut for Loan<'_, M> {
-    fn deref_mut(&mut self) -> &mut M::Resource {
+impl<M, R> DerefMut for Loan<'_, M, R> {
+    fn deref_mut(&mut self) -> &mut R {
         match &mut self.content {
             Some((_, resource)) => resource,
             None => unreachable!("it is there until the loan is dropped"),
@@ -985,7 +1010,7 @@ impl<M: AsyncContextManager> DerefMut for Loan<'_, M> {
     }
 }
 
-impl<M: AsyncContextManager> Drop for Loan<'_, M> {
+impl<M, R> Drop for Loan<'_, M, R> {
     fn drop(&mut self) {
         let mut loan = lock(self.shelf);
         if let Some((manager, resource)) = self.content.take() {
@@ -999,7 +1024,7 @@ impl<M: AsyncContextManager> Drop for Loan<'_, M> {
 
 /// The entry of a manager that a handle lends.
 struct Shelved<M: AsyncContextManager, K> {
-    shelf: Arc<Mutex<Shelf<M>>>,
+    shelf: Arc<Mutex<Shelf<M, M::Resource>>>,
     conversion: PhantomData<fn() -> K>,
 }
 
@@ -1068,7 +1093,7 @@ impl<E: Debug + Send + 'static> Registrar<E> {
     pub async fn callback<F, Fut>(&self, callback: F) -> Result<(), Closed>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
         let callback = {
             let mut late = lock(&self.0.late);
@@ -1725,7 +1750,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
     fn interrupt(
         &self,
         _: &AsyncExitStack<E, V>,
-    ) -> impl Future<Output = StackError<E>> + Send + use<E, V> {
+    ) -> impl Interruption<StackError<E>> + Send + use<E, V> {
         StackInterrupt {
             interrupts: Arc::clone(&self.0.interrupts),
             in_block: false,
@@ -1736,6 +1761,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
 /// A stack that is the manager of a block: its managers see what leaves the body.
 pub struct Stacked<E: Debug + Send + 'static, V: ExitVerdict>(pub(crate) AsyncExitStack<E, V>);
 
+#[diagnostic::do_not_recommend]
 impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     type Resource = AsyncExitStack<E, V>;
     type Lent = AsyncExitStack<E, V>;
@@ -1773,10 +1799,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
     // Each manager's own runs before its exit.
     fn inspect(&mut self, _: &mut AsyncExitStack<E, V>, _: Raised<'_>) {}
 
-    fn interrupt(
-        &self,
-        _: &AsyncExitStack<E, V>,
-    ) -> impl Future<Output = StackError<E>> + use<E, V> {
+    fn interrupt(&self, _: &AsyncExitStack<E, V>) -> impl Interruption<StackError<E>> + use<E, V> {
         StackInterrupt {
             interrupts: Arc::clone(&self.0.interrupts),
             in_block: true,

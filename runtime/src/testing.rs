@@ -17,7 +17,7 @@
 //! use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 //!
 //! use async_with::testing::{Conformance, block_on, explore_cancellations, pend};
-//! use async_with::{async_with, prelude::*};
+//! use async_with::prelude::*;
 //!
 //! #[derive(Clone, Default)]
 //! struct Pool(Arc<AtomicUsize>);
@@ -137,6 +137,6 @@ pub use bench::block_on;
 pub use cancellations::{Explored, explore_cancellations};
 pub use conformance::{Conformance, Report, assert_conforms, check_manager};
 pub use script::{
-    EventLog, Fault, FromFault, Gate, InterruptAfter, Interruption, NoInterrupt, Scripted,
+    EventLog, Fault, FromFault, Gate, InterruptAfter, Interrupting, NoInterrupt, Scripted,
     ScriptedResource, Step, pend,
 };

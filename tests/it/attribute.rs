@@ -12,7 +12,7 @@ fn exits(log: &Log) -> Vec<String> {
 /// ATT-1: the whole body is the block; items use the parameters; evaluated afresh on each call.
 #[tokio::test]
 async fn the_body_of_the_function_is_the_block() {
-    #[async_with(log.manager(name) as a, log.fallible("b") as b)]
+    #[attr::async_with(log.manager(name) as a, log.fallible("b") as b)]
     async fn function(
         log: &Log,
         name: &'static str,
@@ -43,19 +43,19 @@ async fn methods_generics_and_recursion_work() {
         async fn by_default(&self) -> u8;
     }
     impl Service {
-        #[async_with(self.log.manager("method") as m)]
+        #[attr::async_with(self.log.manager("method") as m)]
         async fn method(&self, n: u8) -> u8 {
             m.note();
             self.calls + n
         }
 
-        #[async_with(self.log.clone().manager("mutable"))]
+        #[attr::async_with(self.log.clone().manager("mutable"))]
         async fn mutable(&mut self) -> u8 {
             self.calls += 1;
             self.calls
         }
 
-        #[async_with(self.log.scoped("recursive"))]
+        #[attr::async_with(self.log.scoped("recursive"))]
         async fn recursive(&self, n: u8) -> u8 {
             if n == 0 {
                 return 0;
@@ -64,17 +64,17 @@ async fn methods_generics_and_recursion_work() {
         }
     }
     impl<T: PartialEq> Handle<T> for Service {
-        #[async_with(self.log.clone().manager("trait"))]
+        #[attr::async_with(self.log.clone().manager("trait"))]
         async fn handle<'a>(&'a mut self, value: &'a T) -> Option<&'a T> {
             (value == value).then_some(value)
         }
 
-        #[async_with(self.log.manager("default"))]
+        #[attr::async_with(self.log.manager("default"))]
         async fn by_default(&self) -> u8 {
             7
         }
     }
-    #[async_with(log.manager("generic"))]
+    #[attr::async_with(log.manager("generic"))]
     async fn generic<T: Clone + Default, const N: usize>(log: &Log, value: T) -> [T; N]
     where
         T: Copy,
@@ -98,14 +98,14 @@ async fn methods_generics_and_recursion_work() {
 /// ATT-1: beside `#[tokio::main]`, above and below.
 #[test]
 fn beside_tokio_main() {
-    #[async_with(log.manager("a") as a)]
+    #[attr::async_with(log.manager("a") as a)]
     #[tokio::main(flavor = "current_thread")]
     async fn above(log: Log) -> Result<u64, Boom> {
         tokio::task::yield_now().await;
         a.check(log.take().is_empty())
     }
     #[tokio::main(flavor = "current_thread")]
-    #[async_with(log.manager("a") as a)]
+    #[attr::async_with(log.manager("a") as a)]
     async fn below(log: Log) -> Result<u64, Boom> {
         tokio::task::yield_now().await;
         a.check(log.take().is_empty())
@@ -118,7 +118,7 @@ fn beside_tokio_main() {
 }
 
 /// ATT-1: beside `#[tokio::test]`.
-#[async_with(Log::new().manager("a") as a)]
+#[attr::async_with(Log::new().manager("a") as a)]
 #[tokio::test]
 async fn above_tokio_test() {
     a.note();
@@ -127,7 +127,7 @@ async fn above_tokio_test() {
 
 /// ATT-1: beside `#[tokio::test]`.
 #[tokio::test]
-#[async_with(Log::new().manager("a") as a)]
+#[attr::async_with(Log::new().manager("a") as a)]
 async fn below_tokio_test() {
     a.note();
     assert_eq!(a.log.take(), ["enter a", "use a"]);
@@ -137,11 +137,11 @@ async fn below_tokio_test() {
 #[tokio::test]
 async fn beside_instrument() {
     #[tracing::instrument(skip(log))]
-    #[async_with(log.manager("a") as a)]
+    #[attr::async_with(log.manager("a") as a)]
     async fn below(log: &Log, n: u64) -> Result<u64, Boom> {
         a.check(n > 0)
     }
-    #[async_with(log.manager("a") as a)]
+    #[attr::async_with(log.manager("a") as a)]
     #[tracing::instrument(skip(log))]
     async fn above(log: &Log, n: u64) -> Result<u64, Boom> {
         a.check(n > 0)
@@ -170,19 +170,19 @@ async fn beside_async_trait() {
     struct Service(Log);
     #[async_trait::async_trait]
     impl Handle for Service {
-        #[async_with(self.0.manager(name) as a)]
+        #[attr::async_with(self.0.manager(name) as a)]
         async fn handle(&self, name: &'static str, good: bool) -> Result<u64, Boom> {
             self.0.write(name);
             a.check(good)
         }
 
-        #[async_with(self.0.clone().manager("nothing"))]
+        #[attr::async_with(self.0.clone().manager("nothing"))]
         async fn nothing(&mut self) {
             self.0.write("in");
         }
     }
     struct Other(Log);
-    #[async_with]
+    #[attr::async_with]
     #[async_trait::async_trait]
     impl Handle for Other {
         async fn handle(&self, name: &'static str, good: bool) -> Result<u64, Boom> {
@@ -197,7 +197,7 @@ async fn beside_async_trait() {
     }
     struct Third(Log);
     #[async_trait::async_trait]
-    #[async_with]
+    #[attr::async_with]
     impl Handle for Third {
         async fn handle(&self, name: &'static str, good: bool) -> Result<u64, Boom> {
             #[with]
@@ -231,7 +231,7 @@ async fn beside_async_trait() {
 /// ATT-2: the bare attribute turns on the forms inside: the block without an import, `let`, and the marked block.
 #[tokio::test]
 async fn the_bare_attribute_turns_on_the_forms() {
-    #[async_with]
+    #[attr::async_with]
     async fn forms(log: &Log, how: u8) -> Result<u64, Boom> {
         async_with! { log.manager("block") as b => { b.note(); } }
         let initial = #[with(log.manager("init") as i, log.manager("second"))]
@@ -306,7 +306,7 @@ async fn the_bare_attribute_turns_on_the_forms() {
 #[tokio::test]
 async fn the_bare_attribute_goes_on_impls_and_modules() {
     struct Service(Log);
-    #[async_with]
+    #[attr::async_with]
     impl Service {
         async fn one(&self) -> u64 {
             #[with]
@@ -323,7 +323,7 @@ async fn the_bare_attribute_goes_on_impls_and_modules() {
             self.0.take().len() as u64
         }
     }
-    #[async_with]
+    #[attr::async_with]
     mod inside {
         use async_with_tests::Log;
 
@@ -361,7 +361,7 @@ async fn the_bare_attribute_goes_on_impls_and_modules() {
 /// ATT-2: a `#[cfg]` on a marked statement is kept.
 #[tokio::test]
 async fn cfg_on_a_marked_statement_is_kept() {
-    #[async_with]
+    #[attr::async_with]
     async fn forms(log: &Log) -> u8 {
         #[cfg(not(windows))]
         #[with]

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_with::report::{self, Entry};
-use async_with::{AsyncContextManager, AsyncExitStack, Cause, Raised, Verdict, async_with, drain};
+use async_with::{
+    AsyncContextManager, AsyncExitStack, Cause, Interruption, Raised, Verdict, async_with, drain,
+};
 use async_with_tests::{Log, short};
 use futures::FutureExt;
 use proptest::prelude::*;
@@ -89,7 +91,7 @@ impl AsyncContextManager for Managed {
         let _ = self.item.inspect.act(&format!("inspect {}", self.name));
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let (at, name) = (self.item.interrupts, self.name);
         async move {
             match at {

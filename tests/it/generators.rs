@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_with::{
-    AsyncContextManager, AsyncExitStack, Cause, Elapsed, Generated, Verdict, async_context_manager,
-    async_with, drain, move_on_after, pending_exits, report,
+    AsyncContextManager, AsyncExitStack, Cause, Elapsed, Generated, Interruption, Verdict,
+    async_context_manager, async_with, drain, move_on_after, pending_exits, report,
 };
 use async_with_tests::{Boom, Gate, Log, pend, short};
 use futures::FutureExt;
@@ -729,7 +729,7 @@ impl AsyncContextManager for PanicsBesideTheYield {
     }
 
     #[allow(clippy::manual_async_fn)]
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         async { std::panic::panic_any("interrupt") }
     }
 }

@@ -12,7 +12,7 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 
-use async_with::{async_context_manager, async_with, nullcontext};
+use async_with::{async_context_manager, async_with, nullcontext, suppress};
 
 mod methods {
     use super::*;
@@ -95,7 +95,7 @@ mod parameters {
 
     #[async_context_manager]
     async fn returns(fail: u8) -> Result<u8, std::fmt::Error> {
-        async_with! { nullcontext(()) => {} else { return Err(std::fmt::Error) } };
+        async_with! { suppress::<std::fmt::Error>() => {} else { return Err(std::fmt::Error) } };
         yield_!(match fail {
             0 => 1,
             _ => return Err(std::fmt::Error),
@@ -130,8 +130,7 @@ mod items {
             async_with! { if true { nullcontext(1) } else { nullcontext(2) } as n => { *n } };
         let second =
             async_with! { match 2 { 1 => nullcontext(1), _ => { nullcontext(2) } } as n => { *n } };
-        let third =
-            async_with! { { nullcontext(3) } as n, { nullcontext(*n) } as m => { *m } else { 9 } };
+        let third = async_with! { { nullcontext(3) } as n, { nullcontext(*n) } as m => { *m } };
         let fourth = async_with! { lent(true) as n, lent(false) as m => { *n + *m + 1 } };
         assert_eq!([first, second, third, fourth], [1, 2, 3, 4]);
     }

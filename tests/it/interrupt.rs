@@ -11,12 +11,13 @@ use std::time::Duration;
 use async_with::report::{self, Incident, Phase};
 use async_with::{
     AsyncContextManager, AsyncContextManagerExt as _, AsyncExitStack, Cancelled, Cause, Elapsed,
-    ScopedAsyncContextManager, Verdict, async_with, cancellable, drain, exit_within, move_on_after,
-    move_on_at, move_on_when_cancelled, pending_exits, timeout, timeout_at,
+    Interruption, ScopedAsyncContextManager, Verdict, async_with, cancellable, drain, exit_within,
+    move_on_after, move_on_at, move_on_when_cancelled, pending_exits, timeout, timeout_at,
 };
 use async_with_tests::{Boom, Gate, Log, pend, short};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -865,7 +866,7 @@ impl ScopedAsyncContextManager for Interrupts {
         Ok(self.verdict)
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + use<> {
         let gate = self.gate.clone();
         async move {
             gate.opened().await;
@@ -932,7 +933,7 @@ async fn an_interruption_without_state_is_cooperative() {
             Ok(())
         }
 
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             poll_fn(|_| {
                 if SHUTDOWN.load(Ordering::SeqCst) {
                     Poll::Ready(Boom("shutdown"))
@@ -1418,4 +1419,65 @@ async fn a_future_that_was_interrupted_and_is_polled_again_is_reported() {
         }}
     };
     interrupted(&log, work, "AsyncExitStack").await;
+}
+
+/// CAN-6: an interrupt is asked outside of the task's budget, so that a body that uses it up is interrupted like any other:
+/// in a block, through an adaptor, and in a stack.
+#[tokio::test]
+async fn a_busy_body_is_interrupted() {
+    /// Interrupts when there is a message, which costs a part of the budget to see.
+    struct OnMessage(std::sync::Mutex<Option<mpsc::Receiver<()>>>);
+
+    impl AsyncContextManager for OnMessage {
+        type Resource = ();
+        type Error = Boom;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), _: Cause) -> Result<(), Boom> {
+            Ok(())
+        }
+
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
+            let receiver = self.0.lock().expect("nobody panics").take();
+            async move {
+                receiver.expect("one interrupt").recv().await;
+                Boom("message")
+            }
+        }
+    }
+
+    async fn busy(sender: mpsc::Sender<()>) -> u32 {
+        sender.send(()).await.expect("somebody listens");
+        for _ in 0..1000 {
+            tokio::task::consume_budget().await;
+        }
+        1000
+    }
+
+    let on_message = || {
+        let (sender, receiver) = mpsc::channel(1);
+        (sender, OnMessage(std::sync::Mutex::new(Some(receiver))))
+    };
+    let (sender, manager) = on_message();
+    let block = async {
+        async_with! { manager => { Ok(busy(sender).await) } }
+    };
+    assert_eq!(block.await, Err(Boom("message")));
+    let (sender, manager) = on_message();
+    let block = async {
+        async_with! { manager.named("adaptor") => { Ok(busy(sender).await) } }
+    };
+    assert_eq!(block.await, Err(Boom("message")));
+    let (sender, manager) = on_message();
+    let block = async {
+        async_with! { AsyncExitStack::new() as stack => {
+            stack.enter(manager).await?;
+            Ok(busy(sender).await)
+        }}
+    };
+    assert_eq!(block.await, Err(Boom("message")));
 }

@@ -25,6 +25,7 @@ mod generators;
 mod hygiene;
 mod interrupt;
 mod matrix;
+mod names;
 mod order;
 mod panics;
 mod readme;

@@ -7,8 +7,8 @@ use std::panic::AssertUnwindSafe;
 
 use async_with::report::{self, Entry, Phase};
 use async_with::{
-    AsyncContextManager, AsyncExitStack, Cause, Raised, ScopedAsyncContextManager, Verdict,
-    async_with,
+    AsyncContextManager, AsyncExitStack, Cause, Interruption, Raised, ScopedAsyncContextManager,
+    Verdict, async_with,
 };
 use async_with_tests::{Boom, Log};
 use futures::FutureExt;
@@ -158,7 +158,7 @@ impl AsyncContextManager for Hook {
         }
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let hook = self.1;
         if hook == "interrupt" {
             std::panic::panic_any("interrupt");
@@ -318,7 +318,7 @@ impl<'a> ScopedAsyncContextManager for Breaks<'a> {
         (self.1 == "guard").then(|| Fuse("guard"))
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Infallible> + use<'a> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Infallible> + use<'a> {
         if self.1 == "asked" {
             std::panic::panic_any("asked");
         }

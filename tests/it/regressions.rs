@@ -1,6 +1,6 @@
 //! What random programs have shown to be wrong, as small as it gets.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, panic_any};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 /// attribute `with` there.
 #[tokio::test]
 async fn marked_statements_in_the_body_of_a_macro() {
-    #[async_with]
+    #[attr::async_with]
     async fn forms(log: &Log, good: bool) -> Result<u64, Boom> {
         let value = async_with! { log.suppressing("a") => {
             #[with]
@@ -133,11 +133,11 @@ async fn a_stack_that_is_dropped_while_it_waits() {
 /// managers, they were taken for misplaced ones.
 #[tokio::test]
 async fn attributed_functions_in_each_other() {
-    #[async_with]
+    #[attr::async_with]
     async fn outermost(log: &Log) -> Result<(), Boom> {
-        #[async_with(log.fallible("a"))]
+        #[attr::async_with(log.fallible("a"))]
         async fn outer(log: &Log) -> Result<(), Boom> {
-            #[async_with]
+            #[attr::async_with]
             async fn inner(log: &Log) -> Result<(), Boom> {
                 #[with(log.fallible("b"))]
                 {
@@ -464,7 +464,7 @@ async fn a_panic_in_an_interrupt_of_an_entry() {
         }
 
         #[allow(unreachable_code)]
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             panic_any("interrupt");
             pending()
         }

@@ -1,6 +1,7 @@
 //! STK: a dynamic number of managers.
 
 use std::any::{Any, type_name};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use async_with::report::{self, Entry, Phase};
 use async_with::{
     AsyncContextManager, AsyncContextManagerExt as _, AsyncExitStack, Cause, Closed, Elapsed,
-    Verdict, async_with, drain, exit_within, move_on_after, timeout,
+    Interruption, Verdict, async_with, drain, exit_within, move_on_after, timeout,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, pend, short};
 use futures::FutureExt;
@@ -57,6 +58,16 @@ async fn a_stack_keeps_the_type_of_its_block() {
         }}
     }
     assert_eq!(plain(&log).await, 3);
+    assert_eq!(log.take(), ["enter a", "exit a: completed"]);
+
+    // The same, with an error that is written.
+    async fn unit(log: &Log) {
+        async_with! { AsyncExitStack::<Infallible>::new() as stack => {
+            stack.enter_infallible(log.manager("a")).await.note();
+        }}
+    }
+    unit(&log).await;
+    assert_eq!(log.take(), ["enter a", "use a", "exit a: completed"]);
 
     // Errors of different types are converted as `?` does.
     async fn different(log: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -293,7 +304,7 @@ impl AsyncContextManager for Interrupter {
         })
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let gate = self.gate.clone();
         async move {
             match gate {
@@ -1013,7 +1024,7 @@ async fn an_entry_does_not_interrupt_its_own_exit() {
             Err(Boom("exit"))
         }
 
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             async {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 Boom("alarm")

@@ -9,7 +9,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use async_with::{ScopedAsyncContextManager, async_with, prelude::*};
+use async_with::{ScopedAsyncContextManager, prelude::*};
 use async_with_tests::{Boom, Log};
 
 /// The names of `Resource`, `Error` and `Exit`.
@@ -229,7 +229,7 @@ async fn futures_and_provided_methods_are_kept() {
             std::future::ready(Ok(Verdict::Propagate))
         }
 
-        fn interrupt(&self, _: &u8) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, _: &u8) -> impl Interruption<Boom> + Send + use<> {
             std::future::ready(Boom("interrupted"))
         }
     }

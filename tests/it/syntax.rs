@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 use async_with_tests::{Boom, Log};
 
 use crate::support::{Lend, lend};

@@ -28,7 +28,7 @@ const RULES: &[(&str, &[u32])] = &[
     ("CAN", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
     ("STK", &[0, 1, 2, 3, 4, 5]),
     ("GEN", &[1, 2, 3, 4, 5, 6]),
-    ("ATT", &[1, 2, 3]),
+    ("ATT", &[1, 2, 3, 4]),
     ("TYP", &[1, 2, 3]),
 ];
 
@@ -123,6 +123,9 @@ fn every_rule_has_a_test_and_every_test_a_rule_that_exists() {
         "tests/managers",
         "tests/peers",
         "tests/process",
+        "tests/rebuild",
+        "tests/send",
+        "tests/no_io",
         "tests/no_runtime",
         "tests/tracing",
     ]
@@ -228,6 +231,26 @@ fn versions_and_changelog_agree() {
     assert!(read("CHANGELOG.md").contains(&format!("## {released}")));
 }
 
+#[test]
+fn the_published_crates_and_the_manual_name_the_same_oldest_rust() {
+    let oldest = |manifest: &str| {
+        let manifest = read(manifest);
+        let mut lines = manifest.lines();
+        let version = lines.find_map(|line| line.strip_prefix("rust-version = "));
+        version
+            .map(|version| version.trim_matches('"').to_owned())
+            .unwrap_or_default()
+    };
+    let promised = oldest("runtime/Cargo.toml");
+    assert_eq!(oldest("macros/Cargo.toml"), promised);
+    for page in ["README.md", "CHANGELOG.md"] {
+        assert!(
+            read(page).contains(&format!("Rust {promised} ")),
+            "{page}: not Rust {promised}"
+        );
+    }
+}
+
 /// What is public and asynchronous says what happens when it is dropped half-way.
 #[test]
 fn every_async_function_says_whether_it_can_be_dropped() {
@@ -236,16 +259,25 @@ fn every_async_function_says_whether_it_can_be_dropped() {
     for path in sources("runtime/src") {
         let text = fs::read_to_string(&path).expect("a source file");
         let mut docs = String::new();
-        for line in text.lines().map(str::trim_start) {
-            if line.starts_with("pub async fn") {
-                if docs.contains("# Cancel safety") {
-                    said += 1;
-                } else {
-                    silent.push(format!("{}: {line}", path.display()));
-                }
-            }
+        let mut lines = text.lines().map(str::trim_start);
+        while let Some(line) = lines.next() {
             if line.starts_with("///") {
                 docs.push_str(line);
+            } else if line.starts_with("pub fn") || line.starts_with("pub async fn") {
+                let mut signature = line.to_owned();
+                while !signature.ends_with(['{', ';']) {
+                    signature.push_str(lines.next().expect("the rest of a signature"));
+                }
+                let returns_future = signature
+                    .split_once("->")
+                    .is_some_and(|(_, output)| output.contains("impl Future"));
+                let is_async = signature.contains("async fn") || returns_future;
+                match docs.contains("# Cancel safety") {
+                    _ if !is_async => {}
+                    true => said += 1,
+                    false => silent.push(format!("{}: {line}", path.display())),
+                }
+                docs.clear();
             } else if !line.starts_with('#') {
                 docs.clear();
             }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use async_with::{AsyncContextManager, async_with, prelude::*};
+use async_with::{AsyncContextManager, prelude::*};
 use async_with_tests::{Boom, Log};
 
 use crate::support::lend;
@@ -61,7 +61,7 @@ async fn the_future_is_send_when_its_parts_are() {
         async_with! { lend(1) => { let held = held; tokio::task::yield_now().await; held.get() } }
     });
     assert_eq!(moved.await.unwrap(), 3);
-    #[async_with(lend(2) as n)]
+    #[attr::async_with(lend(2) as n)]
     async fn parameter(cell: Cell<u8>) -> u8 {
         tokio::task::yield_now().await;
         cell.get() + *n
@@ -90,7 +90,7 @@ async fn an_axum_handler_works() {
             Ok(format!("{} bytes", body.len()))
         }}
     }
-    #[async_with(log.manager("handler") as a)]
+    #[attr::async_with(log.manager("handler") as a)]
     async fn with_the_attribute(
         State(log): State<Log>,
         request: Request,

@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_with::report::{self, Entry};
 use async_with::{
     AsyncContextManager, BoxManager, Cause, Either, OrElapsed, Raised, ScopedAsyncContextManager,
-    Verdict, async_with, callback, drain, exit_within, manage, nullcontext, pending_exits,
-    prelude::*, scoped_nullcontext, suppress_if, timeout,
+    Verdict, callback, drain, exit_within, manage, nullcontext, pending_exits, prelude::*,
+    scoped_nullcontext, suppress_if, timeout,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, Resource, pend, short};
 use futures::FutureExt;
@@ -76,7 +76,7 @@ macro_rules! probe {
                 self.log.write(format!("inspect {resource}: {raised:?}"));
             }
 
-            fn interrupt(&self, resource: &u32) -> impl Future<Output = Boom> + use<> {
+            fn interrupt(&self, resource: &u32) -> impl Interruption<Boom> + use<> {
                 self.log.write(format!("interrupt {resource}"));
                 let gate = self.gate.clone();
                 async move {

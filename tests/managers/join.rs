@@ -1,13 +1,13 @@
 //! `join`: several managers at once.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::pin;
 
 use async_with::report::{self, Entry, Incident};
 use async_with::{
-    AsyncContextManager, Cancelled, Cause, Verdict, async_with, cancellable, drain, join,
-    pending_exits, prelude::*,
+    AsyncContextManager, Cancelled, Cause, Verdict, cancellable, drain, join, pending_exits,
+    prelude::*,
 };
 use async_with_tests::{Boom, Gate, Log, pend};
 use futures::FutureExt;
@@ -312,7 +312,7 @@ async fn who_interrupts_may_suppress_that() {
             Ok(self.1)
         }
 
-        fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+        fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
             let token = self.0.clone();
             async move {
                 token.cancelled().await;

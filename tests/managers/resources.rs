@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_with::report::{self, Phase};
 use async_with::{
-    Backoff, Cause, ScopedAsyncContextManager, TransactionControl, async_with, drain, join,
-    pending_exits, permits, prelude::*, reading, releasable, retry, transaction, writing,
+    Backoff, Cause, ScopedAsyncContextManager, TransactionControl, drain, join, pending_exits,
+    permits, prelude::*, reading, releasable, retry, transaction, writing,
 };
 use async_with_tests::{Boom, Gate, Log, Logged, Resource, Scoped, pend};
 use futures::FutureExt;
@@ -241,7 +241,13 @@ async fn a_failed_commit_is_rolled_back() {
     assert_eq!(result, Err(Boom("commit")));
     assert_eq!(
         log.take()[3..],
-        ["commit", "commit done", "rollback", "rollback done"]
+        [
+            "commit",
+            "commit done",
+            "rollback",
+            "rollback done",
+            "abandon"
+        ]
     );
     assert_eq!(entries.len(), 1);
     assert!(
@@ -251,6 +257,24 @@ async fn a_failed_commit_is_rolled_back() {
     );
     assert!(entries[0].manager.contains("Transaction"));
     assert_eq!(entries[0].phase, Phase::Exit);
+}
+
+/// EXI-1, ERR-3: a connection whose rollback failed is marked, because the transaction may still be open.
+#[tokio::test]
+async fn a_failed_rollback_marks_the_connection() {
+    for body in [Body::Fails, Body::SetsRollbackOnly] {
+        let log = Log::new();
+        let mut connection = Connection {
+            fails: &["rollback"],
+            ..Connection::new(&log)
+        };
+        let (result, entries) = report::collect(borrowed(&mut connection, body)).await;
+        assert_eq!(log.take()[3..], ["rollback", "rollback done", "abandon"]);
+        match body {
+            Body::Fails => assert_eq!((result, entries.len()), (Err(Boom("body")), 1)),
+            _ => assert_eq!((result, entries.len()), (Err(Boom("rollback")), 0)),
+        }
+    }
 }
 
 /// CAN-1, CAN-2, CAN-7: dropped after any number of polls, the transaction of an owned connection is ended; a borrowed

@@ -17,8 +17,8 @@ use async_with::testing::{
     explore_cancellations, pend,
 };
 use async_with::{
-    AsyncContextManager, Cause, PendingExit, Raised, ScopedAsyncContextManager, Verdict,
-    async_with, detach, drain, drain_timeout, manage, pending_exits,
+    AsyncContextManager, Cause, Interruption, PendingExit, Raised, ScopedAsyncContextManager,
+    Verdict, async_with, detach, drain, drain_timeout, manage, pending_exits,
     report::{self, Incident},
 };
 use async_with_tests::{Boom, Log};
@@ -324,7 +324,7 @@ impl Flawed {
         }
     }
 
-    fn interrupt(&self) -> impl Future<Output = Refused> + Send + use<> {
+    fn interrupt(&self) -> impl Interruption<Refused> + Send + use<> {
         if self.is("interrupt_does_not_panic") {
             quiet_panic::<()>();
         }
@@ -372,7 +372,7 @@ impl AsyncContextManager for Flawed {
         Flawed::inspect(self, raised);
     }
 
-    fn interrupt(&self, _: &Resource) -> impl Future<Output = Refused> + Send + use<> {
+    fn interrupt(&self, _: &Resource) -> impl Interruption<Refused> + Send + use<> {
         Flawed::interrupt(self)
     }
 
@@ -423,7 +423,7 @@ impl ScopedAsyncContextManager for FlawedScoped {
         self.0.inspect(raised);
     }
 
-    fn interrupt(&self, _: &Resource) -> impl Future<Output = Refused> + use<> {
+    fn interrupt(&self, _: &Resource) -> impl Interruption<Refused> + use<> {
         self.0.interrupt()
     }
 

@@ -104,7 +104,7 @@ impl AsyncContextManager for Interrupts {
         Ok(Verdict::Suppress)
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let flag = self.0.clone();
         async move {
             flag.wait().await;

@@ -4,12 +4,14 @@
 #![allow(clippy::pedantic)]
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_with::report::{self, Incident};
-use async_with::{AsyncContextManager, Cause, Verdict, async_with, detach, drain, pending_exits};
+use async_with::{
+    AsyncContextManager, Cause, Interruption, Verdict, async_with, detach, drain, pending_exits,
+};
 use async_with_tests::{Boom, Gate, Log, pend, short};
 use smol::future::{FutureExt, block_on, poll_once};
 
@@ -95,7 +97,7 @@ impl AsyncContextManager for Interrupts {
         Ok(Verdict::Suppress)
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Boom> + Send + use<> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Boom> + Send + use<> {
         let gate = self.0.clone();
         async move {
             gate.opened().await;

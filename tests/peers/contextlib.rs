@@ -4,7 +4,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_with::{AsyncExitStack, async_with, prelude::*, report};
+use async_with::{AsyncExitStack, prelude::*, report};
 use async_with_tests::{Boom, Log, short};
 
 use super::{happened, outcome, python, raises, raising, reported, suppresses};

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::{Arc, Mutex};
 
-use async_with::{AsyncExitStack, ErrorType, async_with, drain, prelude::*, report};
+use async_with::{AsyncExitStack, ErrorType, drain, prelude::*, report};
 use async_with_tests::{Boom, Log};
 use futures::{SinkExt, Stream, StreamExt, channel::mpsc, stream};
 
@@ -352,7 +352,7 @@ async fn test_recursive() {
         log.write(format!("up to {}, was {before}", depth.lock().unwrap()));
     }
 
-    #[async_with(deeper(log.clone(), depth.clone()))]
+    #[attr::async_with(deeper(log.clone(), depth.clone()))]
     async fn recursive(log: &Log, depth: &Depth) {
         let reached = *depth.lock().unwrap();
         if reached < 10 {
@@ -374,7 +374,7 @@ async fn test_recursive() {
 /// `AsyncContextManagerTestCase.test_decorator`: ATT-1.
 #[tokio::test]
 async fn test_decorator() {
-    #[async_with(around(log.clone(), "enter", 0, "exit"))]
+    #[attr::async_with(around(log.clone(), "enter", 0, "exit"))]
     async fn decorated(log: &Log) {
         log.write("body");
     }
@@ -392,7 +392,7 @@ async fn test_decorator() {
 /// `AsyncContextManagerTestCase.test_decorator_with_exception`: ATT-1, ERR-2.
 #[tokio::test]
 async fn test_decorator_with_exception() {
-    #[async_with(around(log.clone(), "enter", 0, "exit"))]
+    #[attr::async_with(around(log.clone(), "enter", 0, "exit"))]
     async fn decorated(log: &Log) -> Result<(), Boom> {
         log.write("body");
         Err(Boom("foo"))
@@ -408,7 +408,7 @@ async fn test_decorator_with_exception() {
 async fn test_decorating_method() {
     struct Holder(Log, String);
     impl Holder {
-        #[async_with(around(self.0.clone(), "enter", 0, "exit"))]
+        #[attr::async_with(around(self.0.clone(), "enter", 0, "exit"))]
         async fn method<T: Display>(&mut self, a: T, b: T, c: Option<T>) {
             let c = c.map_or("None".to_owned(), |c| c.to_string());
             self.1 = format!("{a} {b} {c}");

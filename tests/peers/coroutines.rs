@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_with::{async_with, prelude::*, report};
+use async_with::{prelude::*, report};
 use async_with_tests::{Boom, Log, pend};
 use futures::{FutureExt, StreamExt, stream};
 

@@ -4,9 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
-use async_with::{
-    AsyncExitStack, async_with, drain, exit_within, move_on_when_cancelled, prelude::*, report,
-};
+use async_with::{AsyncExitStack, drain, exit_within, move_on_when_cancelled, prelude::*, report};
 use async_with_tests::{Boom, Log, short};
 use proptest::prelude::{any, prop_assert_eq, proptest};
 use tokio::runtime::Builder;

@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with(db.session() as session => { session.changed += 1; })]
+#[attr::async_with(db.session() as session => { session.changed += 1; })]
 async fn transfer(db: &Database) {
     println!("{db:?}");
 }

@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with(db.session() as)]
+#[attr::async_with(db.session() as)]
 async fn transfer(db: &Database) {
     println!("in a session");
 }

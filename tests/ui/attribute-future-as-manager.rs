@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::{Database, DatabaseError};
 
-#[async_with(db.connect() as tx)]
+#[attr::async_with(db.connect() as tx)]
 async fn transfer(db: &Database) -> Result<(), DatabaseError> {
     tx.run("UPDATE account").await?;
     Ok(())

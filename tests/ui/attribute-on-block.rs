@@ -4,7 +4,7 @@ use async_with::prelude::*;
 use async_with_tests::database::Database;
 
 async fn transfer(db: &Database) {
-    #[async_with(db.session() as session)]
+    #[attr::async_with(db.session() as session)]
     {
         session.changed += 1;
     }

@@ -4,7 +4,7 @@ use async_with::prelude::*;
 use async_with_tests::database::Database;
 
 async fn transfer(db: &Database) {
-    let transfer = #[async_with(db.session() as session)]
+    let transfer = #[attr::async_with(db.session() as session)]
     async || {
         session.changed += 1;
     };

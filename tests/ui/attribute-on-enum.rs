@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with(Database.session() as session)]
+#[attr::async_with(Database.session() as session)]
 pub enum Account {
     Closed,
     Open(u64),

@@ -4,7 +4,7 @@ use async_with::prelude::*;
 use async_with_tests::database::Database;
 
 async fn transfer(db: &Database) {
-    #[async_with]
+    #[attr::async_with]
     let session = db.session();
     println!("{session:?}");
 }

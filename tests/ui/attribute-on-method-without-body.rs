@@ -5,7 +5,7 @@ use async_with_tests::database::Database;
 
 #[allow(async_fn_in_trait)]
 pub trait Bank {
-    #[async_with(Database.session() as session)]
+    #[attr::async_with(Database.session() as session)]
     async fn transfer(&self);
 }
 

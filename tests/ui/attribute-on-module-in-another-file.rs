@@ -2,7 +2,7 @@
 
 use async_with::prelude::*;
 
-#[async_with]
+#[attr::async_with]
 mod bank;
 
 fn main() {}

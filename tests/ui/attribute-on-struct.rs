@@ -2,7 +2,7 @@
 
 use async_with::prelude::*;
 
-#[async_with]
+#[attr::async_with]
 struct Account {
     balance: u64,
 }

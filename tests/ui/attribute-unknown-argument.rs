@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with(timeout = 5, db.session() as session)]
+#[attr::async_with(timeout = 5, db.session() as session)]
 async fn transfer(db: &Database) {
     session.changed += 1;
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with(db.session() as session)]
+#[attr::async_with(db.session() as session)]
 fn transfer(db: &Database) -> impl Future<Output = ()> {
     async move {
         session.changed += 1;

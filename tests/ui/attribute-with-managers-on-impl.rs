@@ -5,7 +5,7 @@ use async_with_tests::database::Database;
 
 struct Bank(Database);
 
-#[async_with(self.0.session() as session)]
+#[attr::async_with(self.0.session() as session)]
 impl Bank {
     async fn transfer(&self) {
         println!("in a session");

@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with(db.session() as session)]
+#[attr::async_with(db.session() as session)]
 fn transfer(db: &Database) {
     session.changed += 1;
 }

@@ -1,6 +1,6 @@
 //! The attribute is imported, and the block is not.
 
-use async_with::prelude::*;
+use async_with::attr::async_with;
 use async_with_tests::database::Database;
 
 async fn transfer(db: &Database) {

@@ -1,11 +1,11 @@
-//! `#[async_with]` sees no async function any more.
+//! `#[attr::async_with]` sees no async function any more.
 
 use std::convert::Infallible;
 
 use async_with::prelude::*;
 
 #[async_context_manager]
-#[async_with]
+#[attr::async_with]
 async fn lease() -> Result<u64, Infallible> {
     yield_!(&mut 7);
 }

@@ -1,4 +1,4 @@
-//! What it keeps is not `Send`, and its exit is to survive.
+//! What it keeps is not `Send`, and its exit is to survive. See `generator-parameter-not-send`.
 
 use std::convert::Infallible;
 

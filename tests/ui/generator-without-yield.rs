@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 
 #[async_context_manager]
 async fn lease() -> Result<u64, Infallible> {

@@ -1,4 +1,8 @@
 //! A surviving manager borrows.
+//!
+//! Of lifetimes, rustc speaks in its own words only, wherever the bound `'static` is asked for: at the header and at each
+//! future of the protocol. The lines of the protocol that it shows say more, in a comment. With `#[async_context_manager]`
+//! there is one error.
 
 use std::convert::Infallible;
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 
 struct Lease;
 struct Number(u64);

@@ -1,6 +1,6 @@
 //! The hook of `on_exit` takes too few arguments.
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 use async_with_tests::database::Database;
 
 async fn visit(db: &Database) {

@@ -1,6 +1,6 @@
 //! What is entered is no manager.
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 
 async fn renew() -> Result<(), std::io::Error> {
     async_with! { AsyncExitStack::new() as stack => {

@@ -1,6 +1,6 @@
 //! The stack takes no manager that may suppress.
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 
 use async_with::move_on_after;
 

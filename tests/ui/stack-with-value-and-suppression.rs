@@ -1,6 +1,6 @@
 //! The block of a suppressing stack has a value.
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 
 async fn renew() -> u64 {
     async_with! { AsyncExitStack::suppressing() as stack => {

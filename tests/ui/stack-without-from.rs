@@ -1,6 +1,6 @@
 //! The error of a manager is not one that the function returns.
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 
 struct Lease;
 

@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with]
+#[attr::async_with]
 async fn transfer(db: &Database) {
     let session = db.session();
     #[with]

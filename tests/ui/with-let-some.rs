@@ -3,7 +3,7 @@
 use async_with::prelude::*;
 use async_with_tests::database::Database;
 
-#[async_with]
+#[attr::async_with]
 async fn first(db: &Database) {
     #[with]
     let Some(row) = db.rows::<Option<String>>();

@@ -6,10 +6,9 @@ use expect_test::{Expect, expect};
 fn becomes(items: &Expect) {
     super::check(items, |input| {
         let text = super::line(super::expand(input));
-        let text = text.replace(
-            "#[allow(unused_imports)] use ::async_with::async_with; ",
-            "",
-        );
+        let text = text
+            .replace(":: *", "::*")
+            .replace("#[allow(unused_imports)] use ::async_with::block::*; ", "");
         super::below(
             input,
             [text.replace("::async_with::async_with!", "async_with!")],
@@ -40,7 +39,7 @@ fn items() {
         -> async fn f() { async_with! { a::b, { c } } }
 
         #[async_with(crate = a::b, c as d)] async fn f() { e }
-        -> async fn f() { a::b::async_with! { c as d, { #[allow(unused_imports)] use a::b::async_with; e } } }
+        -> async fn f() { a::b::async_with! { c as d, { #[allow(unused_imports)] use a::b::block::*; e } } }
 
         #[async_with(a)] pub(crate) async fn f<A>(b: &B) -> Result<C, D> where A: E { loop { g()?; } }
         -> pub(crate) async fn f<A>(b: &B) -> Result<C, D> where A: E, { async_with! { a, { loop { g() ?; } } } }
@@ -118,7 +117,7 @@ fn bare() {
         -> async fn f() { #[async_with] async fn g() { #[with] let a = b; } async_with! { d as c, {} } }
 
         #[async_with(crate = a)] async fn f() { #[with] let a = b; }
-        -> async fn f() { #[allow(unused_imports)] use a::async_with; a::async_with! { b as a, {} } }
+        -> async fn f() { #[allow(unused_imports)] use a::block::*; a::async_with! { b as a, {} } }
     "#]]);
 }
 
@@ -215,6 +214,9 @@ fn in_macros() {
         #[async_with] async fn f() { async_with!(a => { not rust #[with] }) }
         -> async fn f() { async_with!(a => { not rust #[with] }) }
 
+        #[async_with] async fn f() { async_with!(a => { b; #[with] let c = d; c.e() c. }) }
+        -> async fn f() { async_with!(a => { b; async_with! { d as c, { c.e() c. } } }) }
+
         #[async_with] async fn f() { b!({ #[with] let c = d; }) }
         -> async fn f() { b!({ #[with] let c = d; }) }
 
@@ -250,22 +252,22 @@ fn kept() {
             -> fn f() { c }
 
             #[async_with] async fn f() { #[a] #[with] let b = c; #[with(d)] { e } }
-            -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; ::async_with::async_with! { d, { e } } }
+            -> async fn f() { #[allow(unused_imports)] use ::async_with::block::*; ::async_with::async_with! { d, { e } } }
 
             #[async_with] async fn f() { #[with] let a = b else { c }; #[with] let d = e; }
-            -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; ::async_with::async_with! { e as d, {} } }
+            -> async fn f() { #[allow(unused_imports)] use ::async_with::block::*; ::async_with::async_with! { e as d, {} } }
 
             #[async_with] async fn f() { #[with] let Some(a) = b; c }
-            -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; c }
+            -> async fn f() { #[allow(unused_imports)] use ::async_with::block::*; c }
 
             #[async_with] async fn f() { #[with(a as)] { b } #[with] { c } #[with(d)] 'e: { g } }
-            -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; { b } { c } 'e: { g } }
+            -> async fn f() { #[allow(unused_imports)] use ::async_with::block::*; { b } { c } 'e: { g } }
 
             #[async_with] async fn f() { #[with(a)] b(); #[c] #[with] loop { #[with] d; } }
-            -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; b(); #[c] loop { d; } }
+            -> async fn f() { #[allow(unused_imports)] use ::async_with::block::*; b(); #[c] loop { d; } }
 
             #[async_with] async fn f() { #[with(a)] if b { #[async_with] fn g() { #[with(h)] { i } } } }
-            -> async fn f() { #[allow(unused_imports)] use ::async_with::async_with; if b { #[async_with] fn g() { #[with(h)] { i } } } }
+            -> async fn f() { #[allow(unused_imports)] use ::async_with::block::*; if b { #[async_with] fn g() { #[with(h)] { i } } } }
         "#]],
         |input| super::below(input, [super::kept(super::expand(input))]),
     );

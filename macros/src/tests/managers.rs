@@ -348,37 +348,37 @@ fn returns() {
 fn nested_blocks() {
     bodies(&expect![[r#"
         async_with!(b as c => { yield_!(c) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b as c => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b as c => { 'place_1 : { Permit::give(permit_1, c). await } } ) }
 
         async_with! { b as c => { yield_!(c); d } }
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with! { b as c => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await; d }) } } }) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with! { @ yields b as c => { 'place_1 : { Permit::give(permit_1, c). await; d } } } }
 
         let c = async_with!(b => { yield_!(d) });
-        -> let c = { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ Permit::give(permit_1, d). await }) } } )) .0 };
+        -> let c = { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { Permit::give(permit_1, d). await } } ) };
 
         async_with!(b => { c }); yield_!(d)
         -> async_with!(b => { c }); Permit::give(permit_0, d).await
 
         async_with!(b, { c }, { yield_!(c) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b, { c }, { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b, { c }, { 'place_1 : { Permit::give(permit_1, c). await } } ) }
 
         async_with!(if b { c } else { d } as e => { yield_!(e) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( if b { c } else { d } as e => { 'place_1 : { AfterYield({ Permit::give(permit_1, e). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields if b { c } else { d } as e => { 'place_1 : { Permit::give(permit_1, e). await } } ) }
 
         async_with!({ c }, { c } as d => { c } else { return Err(d) }); yield_!(e)
         -> async_with!( { c }, { c } as d => { c } else { return failed(& return, Err(d)) } ); Permit::give(permit_0, e).await
 
         async_with!(b => { yield_!(c) },)
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ Permit::give(permit_1, c). await }) } }, )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { Permit::give(permit_1, c). await } }, ) }
 
         async_with!(b => { return Err(c) } else { d }); yield_!(e)
         -> async_with!( b => { return failed(& return, Err(c)) } else { d } ); Permit::give(permit_0, e).await
 
         async_with!({ yield_ } as b => { yield_!(b) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( { yield_ } as b => { 'place_1 : { AfterYield({ Permit::give(permit_1, b). await }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields { yield_ } as b => { 'place_1 : { Permit::give(permit_1, b). await } } ) }
 
         async_with!(b => { if c { return d } async_with!(e => { yield_!(f) }) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } (async_with::async_with!( b => { 'place_1 : { AfterYield({ if c { return failed(& return, d) } { async_with! { @ mention } if false { break 'place_1 no_jump(); } (async_with::async_with!(e => { 'place_2 : { AfterYield({ Permit::give(permit_2, f). await }) } })) .0 } }) } } )) .0 }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { if c { return failed(& return, d) } { async_with! { @ mention } if false { break 'place_1 no_jump(); } async_with::async_with!(@ yields e => { 'place_2 : { Permit::give(permit_2, f). await } }) } } } ) }
 
         yield_!(b); async_with!(c => { return Ok(d) } else { e });
         -> Permit::give(permit_0, b).await; async_with!( c => { return ended(0, & return, Ok(d)) } else { e } );
@@ -572,6 +572,38 @@ fn associated_types() {
     "#]]);
 }
 
+/// A type with parameters is asked whether it outlives its block, unless all of them say so; the implementation takes it
+/// for granted then.
+#[test]
+fn types_that_may_borrow() {
+    super::check(
+        &expect![[r#"
+            impl<T: A> AsyncContextManager for B<T> where Self: C
+            -> impl<T: A> AsyncContextManager for B<T> where Self: C, Self: 'static,
+            -> const _: () = { #[allow(dead_code)] trait OutlivesItsBlock { fn ask(&self); } impl<T: A> OutlivesItsBlock for B<T> where Self: C, { fn ask(&self) { fn lives<T: 'static>() {} lives::<Self>(); } } };
+
+            impl<T: A + 'static, const N: usize> AsyncContextManager for B<T, N>
+            -> impl<T: A + 'static, const N: usize> AsyncContextManager for B<T, N>
+
+            impl AsyncContextManager for A<&'static B, fn(&C) -> &D, Box<dyn Fn(&E) + 'static>, dyn for<'b> F<'b>>
+            -> impl AsyncContextManager for A<&'static B, fn(&C) -> &D, Box<dyn Fn(&E) + 'static>, dyn for<'b> F<'b>>
+
+            impl<'a, T> ScopedAsyncContextManager for B<'a, T>
+            -> impl<'a, T> ScopedAsyncContextManager for B<'a, T>
+        "#]],
+        |input| {
+            let methods = "async fn enter(&mut self) -> Result<C, D> {} async fn exit(self, c: C, _: Cause) -> Result<(), D> {}";
+            let text = format!("#[async_context_manager] {input} {{ {methods} }}");
+            let expansion = super::line(super::expand(&text));
+            let (header, rest) = expansion.split_once(" {").expect("it has a body");
+            let asked = rest
+                .split_once("const _")
+                .map(|(_, asked)| format!("const _{asked}"));
+            super::below(input, [header.to_owned()].into_iter().chain(asked))
+        },
+    );
+}
+
 /// With an error in it, a manager keeps its name and its signature, so that those who use it see no second error.
 #[test]
 fn kept() {
@@ -593,6 +625,12 @@ fn kept() {
                 async fn exit(self, b: B, _: Cause) -> Result<(), E> {}
             }
             -> impl AsyncContextManager for A { type Error = E; fn interrupt(&self) {} type Resource = B; type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }
+
+            #[async_context_manager] impl AsyncContextManager for A<'_> {
+                async fn enter(&mut self) -> io::Result<B> {}
+                async fn exit(self, b: B, _: Cause) -> io::Result<()> {}
+            }
+            -> impl ::async_with::ScopedAsyncContextManager for A<'_> { async fn enter(&mut self) -> io::Result<B> {} async fn exit(self, b: B, _: Cause) -> io::Result<()> {} type Resource = B; type Error = <io::Result<B> as ResultParts>::Error; type Exit = <io::Result<()> as ResultParts>::Value; }
 
             #[async_context_manager] impl ScopedAsyncContextManager for A {}
             -> impl ScopedAsyncContextManager for A { type Resource = (); type Error = (); type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }

@@ -331,34 +331,34 @@ fn several() {
 fn of_the_attribute() {
     explained(&expect![[r#"
         #[async_with] fn f() {}
-                      ^^ `#[async_with]` on a function that is not async; write `async fn`
+                      ^^ `#[attr::async_with]` on a function that is not async; write `async fn`
 
         #[async_with] struct S;
-                      ^^^^^^ `#[async_with]` goes on an `async fn`, an `impl` block or an inline module
+                      ^^^^^^ `#[attr::async_with]` goes on an `async fn`, an `impl` block or an inline module
 
         #[async_with] pub enum E { A }
-                          ^^^^ `#[async_with]` goes on an `async fn`, an `impl` block or an inline module
+                          ^^^^ `#[attr::async_with]` goes on an `async fn`, an `impl` block or an inline module
 
         #[async_with] const A: B = c;
-                      ^^^^^ `#[async_with]` goes on an `async fn`, an `impl` block or an inline module
+                      ^^^^^ `#[attr::async_with]` goes on an `async fn`, an `impl` block or an inline module
 
         #[async_with] macro_rules! a { () => {} }
-                      ^^^^^^^^^^^ `#[async_with]` goes on an `async fn`, an `impl` block or an inline module
+                      ^^^^^^^^^^^ `#[attr::async_with]` goes on an `async fn`, an `impl` block or an inline module
 
         #[async_with] mod m;
-                      ^^^ `#[async_with]` on a module in another file; write it on the items in that file
+                      ^^^ `#[attr::async_with]` on a module in another file; write it on the items in that file
 
         #[async_with] fn f(&self);
-                      ^^ `#[async_with]` on a method without a body; write it where the body is
+                      ^^ `#[attr::async_with]` on a method without a body; write it where the body is
 
         #[async_with] { a }
-                      ^^^^^ `#[async_with]` on an expression; write `async_with! { .. }`, or `#[with(..)]` above a block in a function that has `#[async_with]`
+                      ^^^^^ `#[attr::async_with]` on an expression; write `async_with! { .. }`, or `#[with(..)]` above a block in a function that has `#[attr::async_with]`
 
         #[async_with] || a
-                      ^ `#[async_with]` on an expression
+                      ^ `#[attr::async_with]` on an expression
 
         #[async_with] let a = b;
-                      ^^^ `#[async_with]` on a statement; write `#[with] let name = manager;` in a function that has `#[async_with]`
+                      ^^^ `#[attr::async_with]` on a statement; write `#[with] let name = manager;` in a function that has `#[attr::async_with]`
 
         #[async_with] a b c
                       ^ expected `fn`
@@ -367,40 +367,40 @@ fn of_the_attribute() {
                       ^^^^ expected `fn`
 
         #[async_with(a as b)] fn f() {}
-                              ^^ `#[async_with(..)]` on a function that is not async; write `async fn`
+                              ^^ `#[attr::async_with(..)]` on a function that is not async; write `async fn`
 
         #[async_with(a as b)] fn f() { async { c } }
-                              ^^ `#[async_with(..)]` on a function that is not async
+                              ^^ `#[attr::async_with(..)]` on a function that is not async
 
         #[async_with(a as b)] fn f() { pin(c); }
-                              ^^ `#[async_with(..)]` on a function that is not async
+                              ^^ `#[attr::async_with(..)]` on a function that is not async
 
         #[async_with(a as b)] fn f() { Box::new(async { c }) }
-                              ^^ `#[async_with(..)]` on a function that is not async
+                              ^^ `#[attr::async_with(..)]` on a function that is not async
 
         #[async_with(a as b)] fn f() { Box::pin(c) }
-                              ^^ `#[async_with(..)]` on a function that is not async
+                              ^^ `#[attr::async_with(..)]` on a function that is not async
 
         #[async_with(a as b)] fn f() { let c = d; }
-                              ^^ `#[async_with(..)]` on a function that is not async
+                              ^^ `#[attr::async_with(..)]` on a function that is not async
 
         #[async_with(a as b)] fn f() -> impl Future { async {} }
-                              ^^ `#[async_with(..)]` on a function that is not async
+                              ^^ `#[attr::async_with(..)]` on a function that is not async
 
         #[async_with(a as b)] impl A { async fn f() {} }
-                              ^^^^ `#[async_with(..)]` with managers goes on an `async fn`; leave them out to turn on the forms inside
+                              ^^^^ `#[attr::async_with(..)]` with managers goes on an `async fn`; leave them out to turn on the forms inside
 
         #[async_with(a as b)] pub union U { a: A }
-                                  ^^^^^ `#[async_with(..)]` with managers goes on an `async fn`
+                                  ^^^^^ `#[attr::async_with(..)]` with managers goes on an `async fn`
 
         #[async_with(a as b)] fn f(&self);
-                              ^^ `#[async_with]` on a method without a body
+                              ^^ `#[attr::async_with]` on a method without a body
 
         #[async_with(a = b)] async fn f() {}
-                     ^ unknown argument `a`; the arguments are managers, as in `#[async_with(manager as name)]`, and `crate = path`
+                     ^ unknown argument `a`; the arguments are managers, as in `#[attr::async_with(manager as name)]`, and `crate = path`
 
         #[async_with(crate = a, b = c)] async fn f() {}
-                                ^ unknown argument `b`; the arguments are managers, as in `#[async_with(manager as name)]`, and `crate = path`
+                                ^ unknown argument `b`; the arguments are managers, as in `#[attr::async_with(manager as name)]`, and `crate = path`
 
         #[async_with(crate = 1)] async fn f() {}
                              ^ expected identifier
@@ -520,6 +520,14 @@ fn of_generators() {
         #[async_context_manager]
         async fn f() -> Result<A, B> { a }
                  ^ no `yield_!` in this manager; write `yield_!(resource)` between its set-up and its clean-up
+
+        #[async_context_manager]
+        async fn f() -> Result<A, B> { let b = yield_(a).await; c }
+                                               ^^^^^^ a manager yields with a macro; write `yield_!(resource)`
+
+        #[async_context_manager]
+        async fn f() -> Result<A, B> { yield a; b }
+                                       ^^^^^ a manager yields with a macro
 
         #[async_context_manager]
         fn f() { a }
@@ -762,6 +770,40 @@ fn of_managers() {
             async fn enter(&mut self) -> Result<Vec<Self::Exit>, C> { b }
             async fn exit(self, b: B, _: Cause) -> Result<Vec<Self::Exit>, C> { c }
                                                           ^^^^^^^^^^^^^^^ `enter` and `exit` call this type `Self::Exit` only; write in one of them what it is, or add `type Exit = ..;`
+        }
+    "#]]);
+}
+
+/// One whose exit outlives its block cannot borrow.
+#[test]
+fn of_managers_that_borrow() {
+    explained(&expect![[r#"
+        #[async_context_manager]
+        impl AsyncContextManager for A<'_> {
+                                       ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block; write `impl ScopedAsyncContextManager for ..`, or let the manager own what it uses
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for a::A<T, 'a> {
+                                             ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for &A<'static> {
+                                     ^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
+        }
+
+        #[async_context_manager]
+        impl AsyncContextManager for Box<dyn for<'b> A<'b> + 'a> {
+                                                             ^^ this manager borrows, and the exit of an `AsyncContextManager` outlives its block
+            async fn enter(&mut self) -> Result<B, C> { b }
+            async fn exit(self, b: B, _: Cause) -> Result<(), C> { c }
         }
     "#]]);
 }

@@ -42,7 +42,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// adaptor is needed: a pattern of the block does that, as in `pool as Pool { connection, .. }`.
     ///
     /// ```
-    /// use async_with::{async_with, nullcontext, prelude::*};
+    /// use async_with::{nullcontext, prelude::*};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
@@ -66,7 +66,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// Converts what enter, exit and an interruption fail with. The function is cloned for the interruption.
     ///
     /// ```
-    /// use async_with::{async_with, prelude::*, timeout};
+    /// use async_with::{prelude::*, timeout};
     /// use std::time::Duration;
     ///
     /// async fn answer() -> Result<u32, String> {
@@ -90,7 +90,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// [`pending_exits`](crate::pending_exits()) (rules ERR-5, CAN-5).
     ///
     /// ```
-    /// use async_with::{async_with, nullcontext, pending_exits, prelude::*};
+    /// use async_with::{nullcontext, pending_exits, prelude::*};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
@@ -110,7 +110,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// on another machine, limit `manager.finish_enter()`.
     ///
     /// ```
-    /// use async_with::{async_with, nullcontext, prelude::*};
+    /// use async_with::{nullcontext, prelude::*};
     /// use std::io;
     /// use std::time::Duration;
     ///
@@ -137,7 +137,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// Gives the manager so long for its exit: [`exit_within`] as a method.
     ///
     /// ```
-    /// use async_with::{async_with, callback, prelude::*, report};
+    /// use async_with::{callback, prelude::*, report};
     /// use std::time::Duration;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
@@ -168,7 +168,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// does not know of it: join a task that was aborted before. The enter is boxed.
     ///
     /// ```
-    /// use async_with::{async_with, drain, prelude::*};
+    /// use async_with::{drain, prelude::*};
     /// # use std::convert::Infallible;
     /// # use std::sync::Arc;
     /// # use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -213,7 +213,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// Calls the hook with the resource, after the enter and before the body.
     ///
     /// ```
-    /// use async_with::{async_with, nullcontext, prelude::*};
+    /// use async_with::{nullcontext, prelude::*};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
@@ -236,7 +236,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// Calls the hook with the resource and with how the body ended, before the exit.
     ///
     /// ```
-    /// use async_with::{async_with, nullcontext, prelude::*};
+    /// use async_with::{nullcontext, prelude::*};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
@@ -258,7 +258,7 @@ pub trait AsyncContextManagerExt: AsyncContextManager {
     /// Hides the type of the manager: only what the block sees of it is left.
     ///
     /// ```
-    /// use async_with::{BoxManager, async_with, nullcontext, prelude::*};
+    /// use async_with::{BoxManager, nullcontext, prelude::*};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
@@ -342,7 +342,7 @@ impl<M: AsyncContextManager> AsyncContextManagerExt for M {}
 /// Adaptors for managers that may borrow: those of [`AsyncContextManagerExt`], where an exit need not survive.
 ///
 /// ```
-/// use async_with::{async_with, prelude::*, scoped_nullcontext};
+/// use async_with::{prelude::*, scoped_nullcontext};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {

@@ -1,6 +1,5 @@
 //! Another resource.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::adaptor;
@@ -8,7 +7,7 @@ use super::give_up::give_up;
 use crate::detach::drop_caught;
 use crate::report::Phase;
 use crate::slot::Slot;
-use crate::{Cause, Raised};
+use crate::{Cause, Interruption, Raised};
 
 /// The manager of [`map`](crate::AsyncContextManagerExt::map).
 pub struct Map<M, R, F> {
@@ -58,7 +57,7 @@ adaptor! {
             self.manager.inspect(&mut self.resource, raised);
         }
 
-        fn interrupt(&self, _: &T) -> impl Future<Output = M::Error> + use<M, R, T, F> {
+        fn interrupt(&self, _: &T) -> impl Interruption<M::Error> + use<M, R, T, F> {
             self.manager.interrupt(&self.resource)
         }
     }

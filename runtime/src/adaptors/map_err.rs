@@ -1,11 +1,10 @@
 //! Another error.
 
 use std::fmt::Debug;
-use std::future::Future;
 
 use super::adaptor;
-use super::interruption::Converted;
-use crate::Cause;
+use crate::interruption::Converted;
+use crate::{Cause, Interruption};
 
 /// The manager of [`map_err`](crate::AsyncContextManagerExt::map_err).
 pub struct MapErr<M, F> {
@@ -33,11 +32,8 @@ adaptor! {
             self.manager.exit(resource, cause).await.map_err(self.f)
         }
 
-        fn interrupt(&self, resource: &M::Resource) -> impl Future<Output = E> + use<M, E, F> {
-            Converted {
-                interrupt: self.manager.interrupt(resource),
-                convert: self.f.clone(),
-            }
+        fn interrupt(&self, resource: &M::Resource) -> impl Interruption<E> + use<M, E, F> {
+            Converted::new(self.manager.interrupt(resource), self.f.clone())
         }
     }
 }

@@ -2,13 +2,12 @@
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
-use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 use super::adaptor;
-use super::interruption::Converted;
-use crate::{Cause, Elapsed};
+use crate::interruption::Converted;
+use crate::{Cause, Elapsed, Interruption};
 
 /// The manager of [`enter_within`](crate::AsyncContextManagerExt::enter_within).
 pub struct EnterWithin<M> {
@@ -96,11 +95,8 @@ adaptor! {
             self.manager.exit(resource, cause).await.map_err(OrElapsed::Other)
         }
 
-        fn interrupt(&self, resource: &M::Resource) -> impl Future<Output = Self::Error> + use<M> {
-            Converted {
-                interrupt: self.manager.interrupt(resource),
-                convert: OrElapsed::Other,
-            }
+        fn interrupt(&self, resource: &M::Resource) -> impl Interruption<Self::Error> + use<M> {
+            Converted::new(self.manager.interrupt(resource), OrElapsed::Other)
         }
     }
 }

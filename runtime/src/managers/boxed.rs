@@ -6,7 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::adaptors::adaptor;
-use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager};
+use crate::interruption::{IfThere, fires};
+use crate::{
+    AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
+};
 
 /// A manager whose type is hidden: what [`boxed`](crate::AsyncContextManagerExt::boxed) makes.
 ///
@@ -47,7 +50,10 @@ macro_rules! dynamic {
             ) -> Pin<Box<dyn Future<Output = Result<V, E>> $($bound)* + 'a>>;
             $(fn $abandon(self: Box<Self>, resource: R);)?
             fn inspect(&mut self, resource: &mut R, raised: Raised<'_>);
-            fn interrupt(&self, resource: &R) -> Pin<Box<dyn Future<Output = E> $($bound)* + 'a>>;
+            fn interrupt(
+                &self,
+                resource: &R,
+            ) -> Option<Pin<Box<dyn Future<Output = E> $($bound)* + 'a>>>;
             fn around_poll<'s>(&'s self) -> Box<dyn Guard + 's>
             where
                 'a: 's;
@@ -83,8 +89,9 @@ macro_rules! dynamic {
             fn interrupt(
                 &self,
                 resource: &M::Resource,
-            ) -> Pin<Box<dyn Future<Output = M::Error> $($bound)* + 'a>> {
-                Box::pin($Protocol::interrupt(self, resource))
+            ) -> Option<Pin<Box<dyn Future<Output = M::Error> $($bound)* + 'a>>> {
+                let interrupt = $Protocol::interrupt(self, resource);
+                (!interrupt.is_never()).then(|| Box::pin(fires(interrupt)) as _)
             }
 
             fn around_poll<'s>(&'s self) -> Box<dyn Guard + 's>
@@ -127,8 +134,10 @@ macro_rules! dynamic {
             fn interrupt(
                 &self,
                 resource: &R,
-            ) -> impl Future<Output = E> $($bound)* + use<$($lifetime,)? R, E, V> {
-                self.0.interrupt(resource)
+            ) -> impl Interruption<E> $($bound)* + use<$($lifetime,)? R, E, V> {
+                IfThere {
+                    interrupt: self.0.interrupt(resource),
+                }
             }
 
             fn around_poll(&self) -> impl Sized {
@@ -191,7 +200,7 @@ adaptor! {
             (**self).inspect(resource, raised);
         }
 
-        fn interrupt(&self, resource: &M::Resource) -> impl Future<Output = M::Error> + use<M> {
+        fn interrupt(&self, resource: &M::Resource) -> impl Interruption<M::Error> + use<M> {
             (**self).interrupt(resource)
         }
 

@@ -2,13 +2,12 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
-use std::future::Future;
 use std::marker::PhantomData;
 
 use tokio_util::sync::CancellationToken;
 
 use super::MovedOn;
-use crate::{AsyncContextManager, Cause, Verdict};
+use crate::{AsyncContextManager, Cause, Interruption, Verdict};
 
 /// Interrupts the block when the token is cancelled, and raises [`Cancelled`] (rule CAN-6).
 ///
@@ -85,7 +84,7 @@ impl AsyncContextManager for Cancellable {
         Ok(())
     }
 
-    fn interrupt(&self, _: &CancellationToken) -> impl Future<Output = Cancelled> + Send + use<> {
+    fn interrupt(&self, _: &CancellationToken) -> impl Interruption<Cancelled> + Send + use<> {
         let cancelled = self.token.clone().cancelled_owned();
         async move {
             cancelled.await;
@@ -107,7 +106,7 @@ impl AsyncContextManager for Cancellable<Verdict> {
         Ok(super::suppress_cancellation(cause))
     }
 
-    fn interrupt(&self, _: &CancellationToken) -> impl Future<Output = MovedOn> + Send + use<> {
+    fn interrupt(&self, _: &CancellationToken) -> impl Interruption<MovedOn> + Send + use<> {
         let cancelled = self.token.clone().cancelled_owned();
         async move {
             cancelled.await;

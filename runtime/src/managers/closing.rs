@@ -37,7 +37,7 @@ pub fn closing<T: AsyncClose>(value: T) -> Closing<T> {
 
 /// A value that takes more than a drop to close: the trait behind [`closing`].
 ///
-/// With the feature `tokio`, it is implemented for tokio's sockets, files, buffered writers and child processes. For a
+/// With the feature `io`, it is implemented for tokio's sockets, files, buffered writers and child processes. For a
 /// type of another crate there is [`manage`](crate::manage): `manage(value, |value, _| value.close())`.
 ///
 /// ```
@@ -74,6 +74,12 @@ pub fn closing<T: AsyncClose>(value: T) -> Closing<T> {
     message = "`{Self}` cannot be closed by `closing`",
     label = "this needs to implement `AsyncClose`",
     note = "implement `AsyncClose` for it, or use `manage(value, |value, cause| ..)` when it is a type of another crate"
+)]
+#[cfg_attr(
+    not(feature = "io"),
+    diagnostic::on_unimplemented(
+        note = "for a file, socket, writer or child process of tokio, turn on the feature `io` of `async-with`"
+    )
 )]
 pub trait AsyncClose: Send + Sized + 'static {
     /// Why it could not be closed.
@@ -125,7 +131,7 @@ impl<T: AsyncClose> AsyncContextManager for Closing<T> {
     }
 }
 
-#[cfg(feature = "tokio")]
+#[cfg(feature = "io")]
 mod tokio {
     use std::io;
 

@@ -1,11 +1,8 @@
 //! One of several managers, or none.
 
-use std::future::Future;
-
 use crate::adaptors::adaptor;
-use crate::adaptors::interruption::IfThere;
-use crate::limits;
-use crate::{Cause, ExitVerdict, Raised, Verdict};
+use crate::interruption::{IfThere, OneOf};
+use crate::{Cause, ExitVerdict, Interruption, Raised, Verdict};
 
 /// One of two managers that have the same resource and fail with the same error.
 ///
@@ -13,7 +10,7 @@ use crate::{Cause, ExitVerdict, Raised, Verdict};
 /// `futures` crates.
 ///
 /// ```
-/// use async_with::{Either, async_with, cancellable, nullcontext, prelude::*};
+/// use async_with::{Either, cancellable, nullcontext, prelude::*};
 /// use tokio_util::sync::CancellationToken;
 ///
 /// /// With a token, it can be cancelled.
@@ -69,10 +66,10 @@ adaptor! {
             either!(self, manager => manager.inspect(resource, raised));
         }
 
-        fn interrupt(&self, resource: &M::Resource) -> impl Future<Output = M::Error> + use<M, N> {
+        fn interrupt(&self, resource: &M::Resource) -> impl Interruption<M::Error> + use<M, N> {
             match self {
-                Either::Left(manager) => limits::Either::Left { future: manager.interrupt(resource) },
-                Either::Right(manager) => limits::Either::Right { future: manager.interrupt(resource) },
+                Either::Left(manager) => OneOf::First { interrupt: manager.interrupt(resource) },
+                Either::Right(manager) => OneOf::Second { interrupt: manager.interrupt(resource) },
             }
         }
 
@@ -120,7 +117,7 @@ adaptor! {
             }
         }
 
-        fn interrupt(&self, resource: &Option<M::Resource>) -> impl Future<Output = M::Error> + use<M> {
+        fn interrupt(&self, resource: &Option<M::Resource>) -> impl Interruption<M::Error> + use<M> {
             let there = self.as_ref().zip(resource.as_ref());
             IfThere {
                 interrupt: there.map(|(manager, resource)| manager.interrupt(resource)),

@@ -13,11 +13,13 @@ use std::task::Poll;
 
 use crate::cause::ErrorType;
 use crate::frame;
-use crate::manager::{Exited, Payload, Surviving, exit_alone};
+use crate::interruption::{MadeOf, fires};
+use crate::manager::{Exited, Managed, Payload, Surviving, exit_alone};
 use crate::managers::failure::{Failure, Pending};
+use crate::registry::Owed;
 use crate::report::Phase;
 use crate::scope::Scope;
-use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
+use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
 
 /// Enters two to eight managers at the same time, and exits them at the same time.
 ///
@@ -29,7 +31,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 /// It is to nested blocks what `futures::try_join!` is to a sequence of `.await`s; Python has no such manager.
 ///
 /// ```
-/// use async_with::{async_with, join, prelude::*};
+/// use async_with::{join, prelude::*};
 /// # use std::io;
 /// # struct Connect(&'static str);
 /// # impl AsyncContextManager for Connect {
@@ -241,14 +243,16 @@ impl<E: Debug> Drop for Unraised<E> {
 
 /// Exits a manager if its enter succeeded, in a scope of its own: dropped meanwhile, the exit goes on elsewhere.
 async fn exit_entered<M: AsyncContextManager>(
-    mut scope: Scope<Surviving<M>>,
+    mut scope: Scope<Surviving<M>, M::Resource>,
     cause: Cause,
 ) -> Result<Verdict, M::Error> {
     if scope.manager_and_resource().is_none() {
         return Ok(Verdict::Propagate);
     }
-    let (exit, place, _frame) = scope.exit(cause);
-    let mut exit = pin!(exit_alone(exit));
+    let (manager, resource, mut frame) = scope.into_exit();
+    let place = frame.owed().and_then(Owed::place);
+    let (children, owed) = (frame.take_children(), frame.take_owed());
+    let mut exit = pin!(exit_alone(manager.exit(resource, cause, children, owed)));
     match poll_fn(|cx| frame::exiting(place, false, || exit.as_mut().poll(cx))).await {
         Exited::Returned(verdict) => Ok(verdict.verdict()),
         Exited::Failed(error) => Err(error),
@@ -310,7 +314,11 @@ macro_rules! join_managers {
                 self.names[..names.len()].copy_from_slice(&names);
                 let mut $a = Scope::new(Surviving($a));
                 $(let mut $m = Scope::new(Surviving($m));)+
-                let failure = enter_all([pin!($a.enter()), $(pin!($m.enter())),+]).await;
+                let failure = enter_all([
+                    pin!($a.enter_by(|manager| manager.enter())),
+                    $(pin!($m.enter_by(|manager| manager.enter()))),+
+                ])
+                .await;
                 if let Some(failure) = failure {
                     let mut pending = Pending {
                         failure,
@@ -380,19 +388,23 @@ macro_rules! join_managers {
             fn interrupt(
                 &self,
                 ($a_resource, $($resource),+): &Self::Resource,
-            ) -> impl Future<Output = Self::Error> + Send + use<$A, $($M),+> {
+            ) -> impl Interruption<Self::Error> + Send + use<$A, $($M),+> {
                 let interrupts = self.managers.as_ref().map(|($a, $($m),+)| {
                     ($a.interrupt($a_resource), $($m.interrupt($resource)),+)
                 });
+                let never = interrupts
+                    .as_ref()
+                    .is_none_or(|($a, $($m),+)| $a.is_never() $(&& $m.is_never())+);
                 let interrupted_by = Arc::clone(&self.interrupted_by);
-                async move {
+                MadeOf::new(never, async move {
                     let Some(($a, $($m),+)) = interrupts else {
                         return std::future::pending().await;
                     };
-                    let (number, error) = first_interrupt([pin!($a), $(pin!($m)),+]).await;
+                    let (number, error) =
+                        first_interrupt([pin!(fires($a)), $(pin!(fires($m))),+]).await;
                     interrupted_by.store(number, Ordering::Relaxed);
                     error
-                }
+                })
             }
 
             fn around_poll(&self) -> impl Sized {

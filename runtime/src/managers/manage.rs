@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
+use std::marker::PhantomData;
 
 use crate::expansion::Never;
 use crate::slot::Slot;
@@ -30,12 +31,15 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Verdict};
 /// # }
 /// ```
 #[must_use = "a manager does nothing unless it is entered"]
-pub fn callback<F, Fut>(clean_up: F) -> Callback<F>
+pub fn callback<F, Fut>(clean_up: F) -> Callback<F, Fut>
 where
     F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output: CleanUp<Exit = ()>> + Send,
+    Fut: CleanUpFuture<Returns: CleanUp<Exit = ()>> + Send + 'static,
 {
-    Callback { clean_up }
+    Callback {
+        clean_up,
+        future: PhantomData,
+    }
 }
 
 /// Lends the value to the body, and gives it to the clean-up when the block ends, with how the body ended.
@@ -72,27 +76,30 @@ where
 /// # }
 /// ```
 #[must_use = "a manager does nothing unless it is entered"]
-pub fn manage<T, F, Fut>(value: T, clean_up: F) -> Manage<T, F>
+pub fn manage<T, F, Fut>(value: T, clean_up: F) -> Manage<T, F, Fut>
 where
     T: Send + 'static,
     F: FnOnce(T, Cause) -> Fut + Send + 'static,
-    Fut: Future<Output: CleanUp> + Send,
+    Fut: CleanUpFuture<Returns: CleanUp> + Send + 'static,
 {
     Manage {
         value: Slot::new(value),
         clean_up,
+        future: PhantomData,
     }
 }
 
 /// The manager of [`callback`].
-pub struct Callback<F> {
+pub struct Callback<F, Fut> {
     clean_up: F,
+    future: PhantomData<fn() -> Fut>,
 }
 
 /// The manager of [`manage`].
-pub struct Manage<T, F> {
+pub struct Manage<T, F, Fut> {
     value: Slot<T>,
     clean_up: F,
+    future: PhantomData<fn() -> Fut>,
 }
 
 /// What the clean-up of [`manage`] may return: `()` where it neither fails nor suppresses, [`Verdict`] where it may
@@ -113,6 +120,22 @@ pub trait CleanUp: sealed::Sealed {
 
     #[doc(hidden)]
     fn into_result(self) -> Result<Self::Exit, Self::Error>;
+}
+
+/// The future of a clean-up, which is any. It is a trait of its own for what rustc says of a closure that is not async.
+#[diagnostic::on_unimplemented(
+    message = "this clean-up is not async: it returns `{Self}`, which is not a future",
+    label = "the closure in here is not async",
+    note = "write `async ||` in place of `||`"
+)]
+pub trait CleanUpFuture: Future<Output = Self::Returns> {
+    /// What the clean-up returns.
+    type Returns;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future> CleanUpFuture for F {
+    type Returns = F::Output;
 }
 
 mod sealed {
@@ -160,10 +183,10 @@ impl<V: ExitVerdict, E: Debug + Send + 'static> CleanUp for Result<V, E> {
     }
 }
 
-impl<F, Fut, C> AsyncContextManager for Callback<F>
+impl<F, Fut, C> AsyncContextManager for Callback<F, Fut>
 where
     F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output = C> + Send,
+    Fut: Future<Output = C> + Send + 'static,
     C: CleanUp<Exit = ()>,
 {
     type Resource = ();
@@ -179,11 +202,11 @@ where
     }
 }
 
-impl<T, F, Fut, C> AsyncContextManager for Manage<T, F>
+impl<T, F, Fut, C> AsyncContextManager for Manage<T, F, Fut>
 where
     T: Send + 'static,
     F: FnOnce(T, Cause) -> Fut + Send + 'static,
-    Fut: Future<Output = C> + Send,
+    Fut: Future<Output = C> + Send + 'static,
     C: CleanUp,
 {
     type Resource = T;

@@ -2,13 +2,13 @@
 
 use std::future::{Future, pending};
 use std::ops::{Deref, DerefMut};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::manager::{Exited, Managed, Surviving, exit_alone};
+use crate::interruption::{MadeOf, fires};
+use crate::manager::exit_early;
 use crate::slot::Slot;
-use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
+use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
 
 /// Lets the body give the resource up before the block ends: release it, or take it out. After that, nothing is owed.
 ///
@@ -17,7 +17,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict};
 /// ([`around_poll`](AsyncContextManager::around_poll)) loses that.
 ///
 /// ```
-/// use async_with::{async_with, prelude::*, releasable};
+/// use async_with::{prelude::*, releasable};
 /// # use std::convert::Infallible;
 /// # use std::sync::{Arc, Mutex};
 /// # #[derive(Clone, Default)]
@@ -73,35 +73,44 @@ pub struct Releasable<M> {
 }
 
 /// A resource, unless it was given up: the resource of [`releasable`].
-pub struct Held<M: AsyncContextManager> {
-    entered: Option<(M, M::Resource)>,
+///
+/// The manager's own resource is a parameter, so that this can be held across an await in a `Send` future whatever
+/// lifetimes are in it (rule TYP-1).
+pub struct Held<M, R = <M as AsyncContextManager>::Resource> {
+    entered: Option<(M, R)>,
     is_released: Arc<AtomicBool>,
 }
 
-impl<M: AsyncContextManager> Held<M> {
-    fn give_up(&mut self) -> Option<(M, M::Resource)> {
+impl<M, R> Held<M, R> {
+    fn give_up(&mut self) -> Option<(M, R)> {
         self.is_released.store(true, Ordering::Relaxed);
         self.entered.take()
     }
 
     /// The resource, if it is held still.
     #[must_use]
-    pub fn get(&self) -> Option<&M::Resource> {
+    pub fn get(&self) -> Option<&R> {
         self.entered.as_ref().map(|(_, resource)| resource)
     }
 
     /// The resource, if it is held still.
     #[must_use]
-    pub fn get_mut(&mut self) -> Option<&mut M::Resource> {
+    pub fn get_mut(&mut self) -> Option<&mut R> {
         self.entered.as_mut().map(|(_, resource)| resource)
     }
 
     /// Takes the resource out. The manager's exit is not run: from now on the caller looks after the resource.
     #[must_use = "nobody else releases the resource"]
-    pub fn take(&mut self) -> Option<M::Resource> {
+    pub fn take(&mut self) -> Option<R> {
         self.give_up().map(|(_, resource)| resource)
     }
+}
 
+impl<M, R> Held<M, R>
+where
+    M: AsyncContextManager<Resource = R>,
+    R: Send + 'static,
+{
     /// Runs the manager's exit now, which is told this cause. Where the resource was given up already, nothing is done.
     ///
     /// # Errors
@@ -112,14 +121,13 @@ impl<M: AsyncContextManager> Held<M> {
     ///
     /// When it is dropped, the exit goes on; the block that encloses the call waits for it (rules CAN-2, CAN-4), and
     /// [`drain`](crate::drain()) from then on.
-    pub async fn release(&mut self, cause: Cause) -> Result<(), M::Error> {
-        let Some((manager, resource)) = self.give_up() else {
-            return Ok(());
-        };
-        match exit_alone(Surviving(manager).exit(resource, cause, None, None)).await {
-            Exited::Returned(_) => Ok(()),
-            Exited::Failed(error) => Err(error),
-            Exited::Panicked(payload) => resume_unwind(payload),
+    #[allow(clippy::manual_async_fn)] // An `async fn` does not declare that it is `Send`.
+    pub fn release(&mut self, cause: Cause) -> impl Future<Output = Result<(), M::Error>> + Send {
+        async move {
+            match self.give_up() {
+                Some((manager, resource)) => exit_early(manager, resource, cause).await,
+                None => Ok(()),
+            }
         }
     }
 }
@@ -127,10 +135,10 @@ impl<M: AsyncContextManager> Held<M> {
 /// # Panics
 ///
 /// When the resource was given up.
-impl<M: AsyncContextManager> Deref for Held<M> {
-    type Target = M::Resource;
+impl<M, R> Deref for Held<M, R> {
+    type Target = R;
 
-    fn deref(&self) -> &M::Resource {
+    fn deref(&self) -> &R {
         self.get().expect("the resource was given up")
     }
 }
@@ -138,18 +146,18 @@ impl<M: AsyncContextManager> Deref for Held<M> {
 /// # Panics
 ///
 /// When the resource was given up.
-impl<M: AsyncContextManager> DerefMut for Held<M> {
-    fn deref_mut(&mut self) -> &mut M::Resource {
+impl<M, R> DerefMut for Held<M, R> {
+    fn deref_mut(&mut self) -> &mut R {
         self.get_mut().expect("the resource was given up")
     }
 }
 
 impl<M: AsyncContextManager> AsyncContextManager for Releasable<M> {
-    type Resource = Held<M>;
+    type Resource = Held<M, M::Resource>;
     type Error = M::Error;
     type Exit = M::Exit;
 
-    async fn enter(&mut self) -> Result<Held<M>, M::Error> {
+    async fn enter(&mut self) -> Result<Held<M, M::Resource>, M::Error> {
         let mut manager = self.manager.take();
         let resource = manager.enter().await?;
         Ok(Held {
@@ -158,14 +166,14 @@ impl<M: AsyncContextManager> AsyncContextManager for Releasable<M> {
         })
     }
 
-    async fn exit(self, held: Held<M>, cause: Cause) -> Result<M::Exit, M::Error> {
+    async fn exit(self, held: Held<M, M::Resource>, cause: Cause) -> Result<M::Exit, M::Error> {
         match held.entered {
             Some((manager, resource)) => manager.exit(resource, cause).await,
             None => Ok(M::Exit::from_verdict(Verdict::Propagate)),
         }
     }
 
-    fn inspect(&mut self, held: &mut Held<M>, raised: Raised<'_>) {
+    fn inspect(&mut self, held: &mut Held<M, M::Resource>, raised: Raised<'_>) {
         if let Some((manager, resource)) = &mut held.entered {
             manager.inspect(resource, raised);
         }
@@ -175,20 +183,24 @@ impl<M: AsyncContextManager> AsyncContextManager for Releasable<M> {
         self.name
     }
 
-    fn interrupt(&self, held: &Held<M>) -> impl Future<Output = M::Error> + Send + use<M> {
+    fn interrupt(
+        &self,
+        held: &Held<M, M::Resource>,
+    ) -> impl Interruption<M::Error> + Send + use<M> {
         let interrupt = held
             .entered
             .as_ref()
             .map(|(manager, resource)| manager.interrupt(resource));
         let is_released = Arc::clone(&self.is_released);
-        async move {
+        let never = interrupt.as_ref().is_none_or(Interruption::is_never);
+        MadeOf::new(never, async move {
             if let Some(interrupt) = interrupt {
-                let error = interrupt.await;
+                let error = fires(interrupt).await;
                 if !is_released.load(Ordering::Relaxed) {
                     return error;
                 }
             }
             pending().await
-        }
+        })
     }
 }

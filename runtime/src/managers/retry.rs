@@ -1,9 +1,8 @@
 //! Enters that are tried again.
 
-use std::future::Future;
 use std::time::Duration;
 
-use crate::{AsyncContextManager, Cause, Raised, ScopedAsyncContextManager};
+use crate::{AsyncContextManager, Cause, Interruption, Raised, ScopedAsyncContextManager};
 
 /// Tries again when the enter fails, with a new manager each time and with a growing delay in between.
 ///
@@ -164,7 +163,7 @@ macro_rules! retry_by {
             fn interrupt(
                 &self,
                 resource: &M::Resource,
-            ) -> impl Future<Output = M::Error> $($send)* + use<M, F> {
+            ) -> impl Interruption<M::Error> $($send)* + use<M, F> {
                 self.manager.as_ref().expect(Self::ENTERED).interrupt(resource)
             }
 

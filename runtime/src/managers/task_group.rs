@@ -16,7 +16,7 @@ use super::failure::{Failure, Pending};
 use super::move_on_when_cancelled;
 use crate::expansion::Never;
 use crate::report::{self, Collector, Entry, Incident, Phase};
-use crate::{AsyncContextManager, Cause, async_with, frame};
+use crate::{AsyncContextManager, Cause, Interruption, async_with, frame};
 
 /// Lends the block a group of tasks, and waits for all of them before the block ends: structured concurrency.
 ///
@@ -153,7 +153,7 @@ impl<E: Debug + Send + 'static> Tasks<E> {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn spawn<O: TaskOutput<E>>(&mut self, task: impl Future<Output = O> + Send + 'static) {
+    pub fn spawn<O: TaskOutput<E>>(&mut self, task: impl TaskFuture<Output = O> + Send + 'static) {
         let cancelled = move_on_when_cancelled(self.0.cancel.clone());
         let task = Task {
             task: async move {
@@ -174,6 +174,17 @@ impl<E: Debug + Send + 'static> Tasks<E> {
         self.0.cancel.cancel();
     }
 }
+
+/// The future of a task, which is any. It is a trait of its own for what rustc says of a closure.
+#[diagnostic::on_unimplemented(
+    message = "a task is a future, which `{Self}` is not",
+    label = "this is not a future",
+    note = "write `async move {{ .. }}` in place of a closure; of an async function or closure, spawn what its call returns"
+)]
+pub trait TaskFuture: Future {}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future> TaskFuture for F {}
 
 /// What a task of a group returns: `()`, or `Result<(), E>` with the error of the group. A task that never ends by itself
 /// is one too.
@@ -311,7 +322,7 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
         }
     }
 
-    fn interrupt(&self, _: &Tasks<E>) -> impl Future<Output = E> + Send + use<E> {
+    fn interrupt(&self, _: &Tasks<E>) -> impl Interruption<E> + Send + use<E> {
         let group = Arc::clone(&self.0);
         async move {
             let failure = poll_fn(|cx| match ready!(group.poll_failure(cx)) {

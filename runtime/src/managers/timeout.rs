@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::MovedOn;
-use crate::{AsyncContextManager, Cause, Verdict};
+use crate::{AsyncContextManager, Cause, Interruption, Verdict};
 
 /// Interrupts the block when it takes longer, and raises [`Elapsed`] (rule CAN-6).
 ///
@@ -245,7 +245,7 @@ impl AsyncContextManager for Timeout {
         Ok(())
     }
 
-    fn interrupt(&self, _: &Deadline) -> impl Future<Output = Elapsed> + Send + use<> {
+    fn interrupt(&self, _: &Deadline) -> impl Interruption<Elapsed> + Send + use<> {
         let expiry = self.expiry();
         async move {
             expiry.await;
@@ -267,7 +267,7 @@ impl AsyncContextManager for Timeout<Verdict> {
         Ok(super::suppress_cancellation(cause))
     }
 
-    fn interrupt(&self, _: &Deadline) -> impl Future<Output = MovedOn> + Send + use<> {
+    fn interrupt(&self, _: &Deadline) -> impl Interruption<MovedOn> + Send + use<> {
         let expiry = self.expiry();
         async move {
             expiry.await;

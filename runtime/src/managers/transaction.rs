@@ -15,6 +15,11 @@ use crate::{AsyncContextManager, Cause, ScopedAsyncContextManager};
 ///
 /// `begin` is dropped half-way when its block is (rule CAN-7), and so are the other two of a borrowed connection:
 /// [`abandon`](Self::abandon) is called then. Those of an owned one are carried on elsewhere (rule CAN-2).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no transactions that `transaction` knows of",
+    label = "this needs to implement `TransactionControl`",
+    note = "implement `TransactionControl` for it; where it is a type of another crate, for a type of your own around it, or write a manager that begins, lends the connection with `yield_!(&mut connection)`, and then commits or rolls back"
+)]
 pub trait TransactionControl: Send {
     /// Why one of the steps failed.
     type Error: Debug + Send + 'static;
@@ -28,8 +33,8 @@ pub trait TransactionControl: Send {
     /// Rolls the open transaction back.
     fn rollback(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Takes note that a transaction may still be open, because one of the other steps was dropped before its end or
-    /// panicked, or the block of a borrowed connection was dropped. By default nothing is done.
+    /// Takes note that a transaction may still be open, because a rollback failed, because one of the steps was dropped
+    /// before its end or panicked, or because the block of a borrowed connection was dropped. By default nothing is done.
     ///
     /// It cannot wait for the database: mark the connection, so that it is rolled back before its next use, or closed.
     fn abandon(&mut self) {}
@@ -99,7 +104,8 @@ pub trait TransactionControl: Send {
 /// # Errors
 ///
 /// Those of the steps. When a commit fails, the transaction is rolled back, and the commit's error is raised; an error of
-/// that rollback is [reported](crate::report).
+/// that rollback is [reported](crate::report). A rollback that fails is followed by
+/// [`abandon`](TransactionControl::abandon).
 ///
 /// # Cancel safety
 ///
@@ -148,24 +154,28 @@ impl<P: DerefMut<Target: TransactionControl>> OpenTransaction<P> {
         mut self,
         cause: Cause,
     ) -> Result<(), <P::Target as TransactionControl>::Error> {
-        let ended = if cause.is_completed() && !self.rollback_only {
-            let committed = self.connection.commit().await;
-            if committed.is_err()
-                && let Err(error) = self.connection.rollback().await
-            {
-                report(Entry {
-                    manager: type_name::<M>(),
-                    phase: Phase::Exit,
-                    cause,
-                    incident: Incident::error(&error),
-                });
-            }
-            committed
-        } else {
-            self.connection.rollback().await
-        };
-        self.ended = true;
-        ended
+        if !cause.is_completed() || self.rollback_only {
+            return self.roll_back().await;
+        }
+        let committed = self.connection.commit().await;
+        if committed.is_ok() {
+            self.ended = true;
+        } else if let Err(error) = self.roll_back().await {
+            report(Entry {
+                manager: type_name::<M>(),
+                phase: Phase::Exit,
+                cause,
+                incident: Incident::error(&error),
+            });
+        }
+        committed
+    }
+
+    /// A transaction whose rollback fails may still be open: it is abandoned when this is dropped.
+    async fn roll_back(&mut self) -> Result<(), <P::Target as TransactionControl>::Error> {
+        let rolled_back = self.connection.rollback().await;
+        self.ended = rolled_back.is_ok();
+        rolled_back
     }
 }
 

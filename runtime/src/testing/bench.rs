@@ -283,7 +283,7 @@ impl Drop for Alarm {
 /// When the future, or an exit that it detached, does not finish: nobody wakes it for a minute, because it waits for
 /// something that does not come, or such an exit wakes itself for ever.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    const PATIENCE: Duration = Duration::from_mins(1);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     struct Unpark(Thread);
     impl Wake for Unpark {

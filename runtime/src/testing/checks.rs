@@ -10,9 +10,10 @@ use std::task::Poll;
 use super::bench::caught;
 use super::script::{EventLog, Fault};
 use super::subject::{Finding, Found, Item, Subject, Trouble, skipped, wrong};
+use crate::interruption::fires;
 use crate::manager::{Managed, exit_alone};
 use crate::report::{self, Incident};
-use crate::{Cause, ErrorType, Raised, ScopedAsyncContextManager, Verdict};
+use crate::{Cause, ErrorType, Interruption, Raised, ScopedAsyncContextManager, Verdict};
 
 type Check<S> =
     for<'s, 'c, 'a> fn(&'s mut Subject<'c, 'a, S>) -> Pin<Box<dyn Future<Output = Found> + 's>>;
@@ -691,7 +692,7 @@ impl<S: Managed> Subject<'_, '_, S> {
         let (manager, resource) = self.enter().await?;
         let flag = self.bench.flag();
         let fired = caught(|| {
-            let mut interrupt = self.bench.hold(manager.interrupt(&resource));
+            let mut interrupt = self.bench.hold(fires(manager.interrupt(&resource)));
             self.bench.poll(interrupt.as_mut(), &flag).is_ready()
         });
         let _ = self.exit(manager, resource, Cause::Completed).await;
@@ -935,7 +936,7 @@ impl<'a> ScopedAsyncContextManager for InterruptWhen<'a> {
         Ok(())
     }
 
-    fn interrupt(&self, (): &()) -> impl Future<Output = Fault> + use<'a> {
+    fn interrupt(&self, (): &()) -> impl Interruption<Fault> + use<'a> {
         let inside = self.0;
         // It is polled after each poll of the body.
         poll_fn(move |_| {

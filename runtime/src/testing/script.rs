@@ -4,13 +4,16 @@ use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
-use std::future::{Future, pending, poll_fn};
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, ScopedAsyncContextManager, Verdict};
+use crate::{
+    AsyncContextManager, Cause, ExitVerdict, Interruption, NoInterruption, Raised,
+    ScopedAsyncContextManager, Verdict,
+};
 
 /// A shared, ordered list of events: what a test compares.
 ///
@@ -364,7 +367,7 @@ impl<E, V, I> AsyncContextManager for Scripted<EventLog, E, V, I>
 where
     E: FromFault,
     V: ExitVerdict,
-    I: Interruption,
+    I: Interrupting,
 {
     type Resource = ScriptedResource;
     type Error = E;
@@ -383,7 +386,7 @@ where
         self.script.inspect(&self.log, &raised);
     }
 
-    fn interrupt(&self, _: &ScriptedResource) -> impl Future<Output = E> + Send + use<E, V, I> {
+    fn interrupt(&self, _: &ScriptedResource) -> impl Interruption<E> + Send + use<E, V, I> {
         self.interrupt
             .start(self.script.name, self.script.panics_in_interrupt())
     }
@@ -401,7 +404,7 @@ macro_rules! scoped {
             where
                 E: FromFault,
                 V: ExitVerdict,
-                I: Interruption,
+                I: Interrupting,
             {
                 type Resource = ScriptedResource;
                 type Error = E;
@@ -428,7 +431,7 @@ macro_rules! scoped {
                 fn interrupt(
                     &self,
                     _: &ScriptedResource,
-                ) -> impl Future<Output = E> + use<$($lifetime,)? E, V, I> {
+                ) -> impl Interruption<E> + use<$($lifetime,)? E, V, I> {
                     self.interrupt.start(self.script.name, self.script.panics_in_interrupt())
                 }
 
@@ -511,40 +514,40 @@ impl FromFault for Infallible {
 }
 
 /// Whether a [`Scripted`] manager interrupts: [`NoInterrupt`] or [`InterruptAfter`]. The trait is sealed.
-pub trait Interruption: Send + sealed::Sealed + 'static {
+pub trait Interrupting: Send + sealed::Sealed + 'static {
     #[doc(hidden)]
     fn start<E: FromFault>(
         &self,
         name: &'static str,
         panics: bool,
-    ) -> impl Future<Output = E> + Send + use<Self, E>;
+    ) -> impl Interruption<E> + Send + use<Self, E>;
 }
 
 /// The manager never interrupts. It costs a block nothing.
 pub struct NoInterrupt(());
 
-impl Interruption for NoInterrupt {
+impl Interrupting for NoInterrupt {
     fn start<E: FromFault>(
         &self,
         name: &'static str,
         panics: bool,
-    ) -> impl Future<Output = E> + Send + use<E> {
+    ) -> impl Interruption<E> + Send + use<E> {
         if panics {
             std::panic::panic_any(name);
         }
-        pending()
+        NoInterruption
     }
 }
 
 /// The manager interrupts after so many polls.
 pub struct InterruptAfter(usize);
 
-impl Interruption for InterruptAfter {
+impl Interrupting for InterruptAfter {
     fn start<E: FromFault>(
         &self,
         name: &'static str,
         panics: bool,
-    ) -> impl Future<Output = E> + Send + use<E> {
+    ) -> impl Interruption<E> + Send + use<E> {
         let polls = self.0;
         async move {
             pend(polls).await;

@@ -11,8 +11,9 @@ use std::task::Poll;
 use super::bench::{Bench, Flag, caught, message};
 use super::conformance::Conformance;
 use super::script::Fault;
+use crate::interruption::Converted;
 use crate::manager::{Exited, Managed, exit_alone};
-use crate::{Cause, ExitVerdict, ScopedAsyncContextManager, Verdict};
+use crate::{Cause, ExitVerdict, Interruption, ScopedAsyncContextManager, Verdict};
 
 /// Why a check was not passed.
 #[derive(Clone, Debug)]
@@ -97,9 +98,8 @@ impl<S: Managed> ScopedAsyncContextManager for Item<S> {
         self.0.abandon(resource, None, None);
     }
 
-    fn interrupt(&self, resource: &S::Resource) -> impl Future<Output = Trouble> + use<S> {
-        let interrupt = self.0.interrupt(resource);
-        async move { Trouble::failed(&interrupt.await) }
+    fn interrupt(&self, resource: &S::Resource) -> impl Interruption<Trouble> + use<S> {
+        Converted::new(self.0.interrupt(resource), |error| Trouble::failed(&error))
     }
 
     fn around_poll(&self) -> impl Sized {

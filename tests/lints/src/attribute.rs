@@ -5,19 +5,19 @@ use async_with::prelude::*;
 use crate::managers::{Borrowing, Counter, Fallible, Open, Problem, Suppressing};
 
 /// With a value.
-#[async_with(Open(1) as counter)]
+#[attr::async_with(Open(1) as counter)]
 pub async fn value() -> u64 {
     counter.next()
 }
 
 /// Without a value.
-#[async_with(Open(1) as counter)]
+#[attr::async_with(Open(1) as counter)]
 pub async fn unit() {
     let _ = counter.next();
 }
 
 /// Without a body.
-#[async_with(Open(1), Open(2) as _)]
+#[attr::async_with(Open(1), Open(2) as _, Open(3) as _counter)]
 pub async fn empty() {}
 
 /// Parameters that the items mention, that the body mentions, that both do, and that none does.
@@ -25,7 +25,7 @@ pub async fn empty() {}
 /// # Errors
 ///
 /// With the managers.
-#[async_with(Open(start) as first, Fallible as second, Open(both + first.next()) as third)]
+#[attr::async_with(Open(start) as first, Fallible as second, Open(both + first.next()) as third)]
 pub async fn parameters(
     start: u64,
     mut grows: Vec<u64>,
@@ -45,7 +45,7 @@ pub async fn parameters(
 }
 
 /// With jumps inside, and a block in the body.
-#[async_with((Open(1) as outer, Open(2)))]
+#[attr::async_with((Open(1) as outer, Open(2)))]
 pub async fn block_inside(limit: u64) -> u64 {
     for number in 0..limit {
         async_with! { Open(number) as inner => {
@@ -59,7 +59,7 @@ pub async fn block_inside(limit: u64) -> u64 {
 }
 
 /// An item that suppresses, where the function returns nothing.
-#[async_with(Suppressing as counter)]
+#[attr::async_with(Suppressing as counter)]
 pub async fn suppresses(flag: bool) {
     if flag {
         return;
@@ -68,7 +68,7 @@ pub async fn suppresses(flag: bool) {
 }
 
 /// Never returns.
-#[async_with(Open(1) as counter)]
+#[attr::async_with(Open(1) as counter)]
 pub async fn never() -> ! {
     loop {
         let _ = counter.next();
@@ -77,7 +77,7 @@ pub async fn never() -> ! {
 }
 
 /// Never returns, by a call.
-#[async_with(Open(1))]
+#[attr::async_with(Open(1))]
 pub async fn never_calls() -> ! {
     never().await
 }
@@ -87,13 +87,13 @@ pub async fn never_calls() -> ! {
 /// # Panics
 ///
 /// Always.
-#[async_with(Open(1) as counter)]
+#[attr::async_with(Open(1) as counter)]
 pub async fn never_panics() -> ! {
     panic!("after {}", counter.next())
 }
 
 /// Generic, with lifetimes and a where clause.
-#[async_with(Open(1) as counter)]
+#[attr::async_with(Open(1) as counter)]
 pub async fn generic<'a, T, const N: usize>(values: &'a [T; N], default: &'a T) -> &'a T
 where
     T: Sync + PartialEq,
@@ -119,26 +119,26 @@ pub struct Server {
 
 impl Server {
     /// By shared reference.
-    #[async_with(Open(self.requests) as counter)]
+    #[attr::async_with(Open(self.requests) as counter)]
     pub async fn shared(&self) -> u64 {
         counter.next() + self.requests
     }
 
     /// By mutable reference, some of which the manager borrows.
-    #[async_with(Borrowing(&mut self.requests) as (before, counter))]
+    #[attr::async_with(Borrowing(&mut self.requests) as (before, counter))]
     pub async fn mutable(&mut self) -> u64 {
         counter.next() + *before
     }
 
     /// By value.
-    #[async_with(Open(1) as counter)]
+    #[attr::async_with(Open(1) as counter)]
     pub async fn owned(mut self) -> Self {
         self.requests += counter.next();
         self
     }
 
     /// Associated.
-    #[async_with(Open(1) as counter)]
+    #[attr::async_with(Open(1) as counter)]
     pub async fn associated() -> Self {
         Self {
             requests: counter.next(),
@@ -153,14 +153,14 @@ impl Server {
 }
 
 impl Service for Server {
-    #[async_with(Fallible as counter)]
+    #[attr::async_with(Fallible as counter)]
     async fn handle(&mut self, request: u64) -> Result<u64, Problem> {
         self.requests += request;
         let fetched = counter.fetch().await?;
         Ok(fetched + self.requests)
     }
 
-    #[async_with(Open(1) as counter)]
+    #[attr::async_with(Open(1) as counter)]
     async fn nothing(&self) {
         let _ = counter.next();
     }

@@ -5,14 +5,14 @@ use async_with::prelude::*;
 use crate::managers::{Counter, Fallible, Open, Problem};
 
 /// Without any of the forms.
-#[async_with]
+#[attr::async_with]
 pub async fn nothing() -> u64 {
     tokio::task::yield_now().await;
     1
 }
 
 /// The block, without an import of it.
-#[async_with]
+#[attr::async_with]
 pub async fn block() -> u64 {
     async_with! { Open(1) as counter => { counter.next() } }
 }
@@ -22,7 +22,7 @@ pub async fn block() -> u64 {
 /// # Errors
 ///
 /// With the managers.
-#[async_with]
+#[attr::async_with]
 pub async fn lets(flag: bool) -> Result<u64, Problem> {
     let start = 1;
     #[with]
@@ -42,7 +42,7 @@ pub async fn lets(flag: bool) -> Result<u64, Problem> {
 }
 
 /// `#[with] let` as the last statement but one of blocks that have no value, and as the last.
-#[async_with]
+#[attr::async_with]
 pub async fn lets_in_blocks(limit: u64) -> u64 {
     let mut sum = 0;
     for number in 0..limit {
@@ -62,6 +62,10 @@ pub async fn lets_in_blocks(limit: u64) -> u64 {
         #[with]
         let _ = Open(sum);
     }
+    if sum > 2 {
+        #[with]
+        let _counter = Open(sum);
+    }
     sum
 }
 
@@ -70,14 +74,14 @@ pub async fn lets_in_blocks(limit: u64) -> u64 {
 /// # Errors
 ///
 /// With the managers.
-#[async_with]
+#[attr::async_with]
 pub async fn blocks(limit: u64) -> Result<u64, Problem> {
     let mut sum = 0;
     #[with(Open(1) as counter)]
     {
         sum += counter.next();
     }
-    #[with(Open(1), Open(2) as _)]
+    #[with(Open(1), Open(2) as _, Open(3) as _counter)]
     {}
     let value = #[with(Open(1) as first, Fallible as second)]
     {
@@ -112,7 +116,7 @@ pub struct Server {
     requests: u64,
 }
 
-#[async_with]
+#[attr::async_with]
 impl Server {
     /// With `#[with] let`.
     pub async fn handle(&mut self) -> u64 {
@@ -135,7 +139,7 @@ impl Server {
 }
 
 /// Holds a function.
-#[async_with]
+#[attr::async_with]
 pub mod inner {
     use super::Open;
 

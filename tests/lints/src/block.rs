@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 use tokio::sync;
 
 use crate::managers::{Borrowing, Counter, Fallible, Locking, Open, Problem, Suppressing};
@@ -87,6 +87,14 @@ pub async fn several_items() -> Result<u64, Problem> {
         }
     };
     Ok(value + sum)
+}
+
+/// Resources that nobody uses, as their names say.
+pub async fn unused_resources() -> u64 {
+    async_with! { Open(1) as _counter => {} }
+    async_with!(Open(2) as mut _counter, Open(3) as Counter { count: _count, .. }, {
+        async_with! { (Open(4) as _whole @ Counter { .. }, Open(5) as counter) => { counter.next() } }
+    })
 }
 
 /// Items in parentheses, with trailing commas, on lines of their own.

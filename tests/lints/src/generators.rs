@@ -43,6 +43,18 @@ pub async fn nothing() -> Result<(), Infallible> {
     let ((), _) = yield_!();
 }
 
+/// Has names for what nobody uses.
+///
+/// # Errors
+///
+/// What the inner manager raises.
+#[async_context_manager]
+pub async fn unused(_start: u64, (_left, _right): (u64, u64)) -> Result<(), Problem> {
+    async_with! { Fallible as _counter => {
+        let ((), _cause) = yield_!();
+    }}
+}
+
 /// Borrows, and decides.
 #[async_context_manager]
 pub async fn scoped<'a>(
@@ -115,7 +127,7 @@ pub async fn enter(start: u64) -> Result<u64, Problem> {
     let mut sum = 0;
     async_with! { scoped(&mut counter, true) as scoped, nothing(), move_on_after(Duration::MAX) => {
         let name = String::from("name");
-        async_with! { lent(start) as lent, in_blocks(start) as inner, pool.counter() as pooled, owned(name) as name => {
+        async_with! { lent(start) as lent, in_blocks(start) as inner, pool.counter() as pooled, owned(name) as name, unused(1, (2, 3)) as _nothing => {
             sum = lent.next() + inner.next() + pooled.next() + scoped.next() + name.len() as u64;
         }}
     }}

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 use tokio::task::JoinError;
 
 use crate::managers::{Fallible, Open, Problem};
@@ -98,7 +98,7 @@ pub async fn blocking() -> Result<u64, Problem> {
 /// # Panics
 ///
 /// Without a runtime.
-#[async_with(Fallible as counter)]
+#[attr::async_with(Fallible as counter)]
 #[tokio::main(flavor = "current_thread")]
 pub async fn above() -> Result<u64, Problem> {
     counter.fetch().await
@@ -114,7 +114,7 @@ pub async fn above() -> Result<u64, Problem> {
 ///
 /// Without a runtime.
 #[tokio::main(flavor = "current_thread")]
-#[async_with(Fallible as counter)]
+#[attr::async_with(Fallible as counter)]
 pub async fn below() -> Result<u64, Problem> {
     counter.fetch().await
 }
@@ -126,7 +126,7 @@ pub async fn below() -> Result<u64, Problem> {
 /// Without a runtime.
 #[must_use]
 #[tokio::main(flavor = "current_thread")]
-#[async_with]
+#[attr::async_with]
 pub async fn bare() -> u64 {
     #[with]
     let counter = Open(1);

@@ -22,6 +22,7 @@ async fn blocks_have_their_values() {
     assert_eq!(block::in_expressions(true).await, Some(8));
     assert_eq!(block::in_expressions(false).await, Some(2));
     assert_eq!(block::several_items().await, Ok(15 + 2));
+    assert_eq!(block::unused_resources().await, 6);
     assert_eq!(block::parenthesized_items().await, 18);
     assert_eq!(block::expressions_as_items(1, 'a', true).await, 212);
     assert_eq!(block::nested().await, Ok(6));

@@ -14,8 +14,9 @@ use std::task::{Context, Poll, Waker};
 
 use async_with::report::{Entry, collect};
 use async_with::{
-    AsyncContextManager, Cause, ExitVerdict, Generated, Raised, ScopedAsyncContextManager,
-    ScopedGenerated, Verdict, async_context_manager, async_with, drain, pending_exits,
+    AsyncContextManager, Cause, ExitVerdict, Generated, Interruption, Raised,
+    ScopedAsyncContextManager, ScopedGenerated, Verdict, async_context_manager, async_with, drain,
+    pending_exits,
 };
 use async_with_tests::{Log, pend, short};
 use tokio::runtime::{Builder, Runtime};
@@ -464,7 +465,7 @@ impl<V: ExitVerdict, E: FromBoom> AsyncContextManager for Interrupting<Surviving
         self.0.inspect(entered, raised);
     }
 
-    fn interrupt(&self, _: &Entered) -> impl Future<Output = E> + Send + use<V, E> {
+    fn interrupt(&self, _: &Entered) -> impl Interruption<E> + Send + use<V, E> {
         self.0.run.interrupt(&self.0.plan)
     }
 }
@@ -486,7 +487,7 @@ impl<'a, V: ExitVerdict, E: FromBoom> ScopedAsyncContextManager for Interrupting
         self.0.inspect(entered, raised);
     }
 
-    fn interrupt(&self, _: &Entered) -> impl Future<Output = E> + use<'a, V, E> {
+    fn interrupt(&self, _: &Entered) -> impl Interruption<E> + use<'a, V, E> {
         self.0.run.interrupt(&self.0.plan)
     }
 

@@ -11,7 +11,7 @@ pub fn batch(programs: &[Program]) -> String {
         "// Random programs leave early, and repeat themselves.\n\
          #![allow(unreachable_code, unused, clippy::all)]\n\n\
          use std::convert::Infallible;\n\n\
-         use async_with::{async_with, prelude::*};\n\
+         use async_with::prelude::*;\n\
          use async_with_oracle::program::{Act, Call, End, Manager};\n\
          use async_with_oracle::run::{Boom, Driver, Entered, Run};\n\n\
          /// A macro that `async_with!` does not know.\n\
@@ -69,9 +69,9 @@ impl Printer {
         let attributed = std::mem::replace(&mut self.attributed, items.is_empty());
         let targets = std::mem::take(&mut self.targets);
         if items.is_empty() {
-            self.line("#[async_with]");
+            self.line("#[attr::async_with]");
         } else {
-            self.line(&format!("#[async_with({})]", list(items)));
+            self.line(&format!("#[attr::async_with({})]", list(items)));
         }
         self.line(&format!(
             "async fn {name}(run: &Run) -> Result<u32, Boom> {{"

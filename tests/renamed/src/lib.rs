@@ -45,7 +45,7 @@ mod tests {
     /// With the import that the documentation shows, jumps and `?` included.
     #[tokio::test]
     async fn the_block_with_the_documented_import() {
-        use contexts::{async_with, prelude::*};
+        use contexts::prelude::*;
 
         async fn run(limit: u64) -> Result<u64, Verdict> {
             for number in 0..limit {
@@ -70,7 +70,7 @@ mod tests {
     async fn the_attribute_with_managers() {
         use contexts::prelude::*;
 
-        #[async_with(crate = contexts, Open(first) as a, Open(2) as b)]
+        #[attr::async_with(crate = contexts, Open(first) as a, Open(2) as b)]
         async fn run(first: u64) -> u64 {
             // The block needs no import here.
             let third = async_with! { Open(3) as c => { *c } };
@@ -84,7 +84,7 @@ mod tests {
     async fn the_bare_attribute() {
         use contexts::prelude::*;
 
-        #[async_with(crate = contexts)]
+        #[attr::async_with(crate = contexts)]
         async fn run() -> u64 {
             #[with]
             let a = Open(1);
@@ -95,7 +95,7 @@ mod tests {
             *a + b + async_with! { Open(3) as c => { *c } }
         }
         struct Service;
-        #[async_with(crate = ::contexts)]
+        #[attr::async_with(crate = ::contexts)]
         impl Service {
             async fn run(&self) -> u64 {
                 #[with]
@@ -103,7 +103,7 @@ mod tests {
                 *a
             }
         }
-        #[async_with(crate = contexts)]
+        #[attr::async_with(crate = contexts)]
         mod module {
             pub(super) async fn run() -> u64 {
                 async_with! { super::Open(5) as a => { *a } }
@@ -113,6 +113,41 @@ mod tests {
             (run().await, Service.run().await, module::run().await),
             (6, 4, 5)
         );
+    }
+
+    /// One attribute around and above another, through a glob of the module around, and beside an import of the block.
+    #[tokio::test]
+    async fn attributes_together_through_globs() {
+        mod around {
+            pub(super) use contexts::prelude::*;
+
+            pub(super) use super::Open;
+
+            pub(super) mod inside {
+                use super::*;
+                use contexts::async_with;
+
+                pub(in super::super) struct Service;
+
+                #[attr::async_with(crate = contexts)]
+                impl Service {
+                    #[attr::async_with(crate = contexts, Open(1) as a)]
+                    pub(in super::super) async fn run(&self) -> u64 {
+                        async_with! { Open(2) as b => { *a + *b } }
+                    }
+                }
+
+                #[attr::async_with(crate = contexts)]
+                #[attr::async_with(crate = crate::reexport::library, Open(1) as a)]
+                pub(in super::super) async fn run() -> u64 {
+                    #[with]
+                    let b = Open(2);
+                    async_with! { Open(3) as c => { *a + *b + *c } }
+                }
+            }
+        }
+        assert_eq!(around::inside::Service.run().await, 3);
+        assert_eq!(around::inside::run().await, 6);
     }
 
     /// Another crate's re-exports, under other names again.

@@ -1,6 +1,6 @@
-//! The block is imported by name, and the attribute comes with the prelude.
+//! Both come with the prelude, the attribute in a module of its own.
 
-use async_with::{async_with, prelude::*};
+use async_with::prelude::*;
 use async_with_tests::database::Database;
 
 async fn transfer(db: &Database) {
@@ -9,7 +9,7 @@ async fn transfer(db: &Database) {
     }};
 }
 
-#[async_with(db.session() as session)]
+#[attr::async_with(db.session() as session)]
 async fn deposit(db: &Database) {
     session.changed += 1;
 }

@@ -1,7 +1,7 @@
 //! `interrupt` captures what it needs by value.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::pending;
 
 use async_with::prelude::*;
 
@@ -20,7 +20,7 @@ impl AsyncContextManager for Lease {
         Ok(())
     }
 
-    fn interrupt(&self, number: &u64) -> impl Future<Output = Infallible> + Send + use<> {
+    fn interrupt(&self, number: &u64) -> impl Interruption<Infallible> + Send + use<> {
         let number = *number;
         async move {
             println!("{number} is never interrupted");

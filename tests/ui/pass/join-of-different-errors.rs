@@ -1,6 +1,6 @@
 //! The errors are converted.
 
-use async_with::{async_with, join, prelude::*};
+use async_with::{join, prelude::*};
 use async_with_tests::database::{Database, DatabaseError};
 
 async fn transfer(db: &Database) -> Result<(), DatabaseError> {

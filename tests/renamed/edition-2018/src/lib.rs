@@ -1,7 +1,10 @@
-//! A crate of edition 2018, the first with `async`: what a name or a label means does not depend on the edition.
+//! A crate of edition 2018, the first that has `async`.
 
-#![allow(clippy::pedantic)]
+#![deny(future_incompatible)]
 
 #[cfg(test)]
 #[path = "../../../it/hygiene.rs"]
 mod hygiene;
+#[cfg(test)]
+#[path = "../../../it/names.rs"]
+mod names;

@@ -42,8 +42,12 @@ impl AsyncContextManager for Numbers {
 }
 
 #[cfg(test)]
+#[path = "../../../it/names.rs"]
+mod names;
+
+#[cfg(test)]
 mod a_word_of_the_next_edition {
-    use async_with::{async_with, prelude::*};
+    use async_with::prelude::*;
 
     use super::Numbers;
 
@@ -52,7 +56,7 @@ mod a_word_of_the_next_edition {
     async fn is_a_name() {
         let gen = Numbers(vec![1]);
         let sum = async_with! { gen as gen => { gen.iter().sum::<u64>() } };
-        #[async_with(Numbers(gen) as more)]
+        #[attr::async_with(Numbers(gen) as more)]
         async fn with_managers(gen: Vec<u64>) -> usize {
             more.len()
         }
@@ -65,7 +69,7 @@ mod tests {
     use std::cell::RefCell;
     use std::num::ParseIntError;
 
-    use async_with::{async_with, prelude::*};
+    use async_with::prelude::*;
 
     use super::Numbers;
 
@@ -158,12 +162,12 @@ mod tests {
     /// The attribute, with managers and bare.
     #[tokio::test]
     async fn the_attribute() {
-        #[async_with(Numbers(vec![start]) as list, numbers())]
+        #[attr::async_with(Numbers(vec![start]) as list, numbers())]
         async fn with_managers(start: u64, mut more: Vec<u64>) -> usize {
             more.append(list);
             more.len()
         }
-        #[async_with]
+        #[attr::async_with]
         async fn bare(flag: bool) -> Option<u64> {
             #[with]
             let list = numbers();

@@ -1,0 +1,11 @@
+//! The clean-up of `manage` is not async.
+
+use async_with::{async_with, manage};
+
+async fn visit() {
+    async_with! { manage(vec![1], |list, _| drop(list)) as list => {
+        list.push(2);
+    }}
+}
+
+fn main() {}
