@@ -15,7 +15,8 @@ use crate::{Cause, ExitVerdict, Interruption, NoInterruption, Raised};
 /// [Writing a manager](crate::guide::writing_a_manager) is a page of the guide.
 ///
 /// The two methods are Python's `__aenter__` and `__aexit__`. Exit takes the resource back by value: it exists exactly
-/// as long as the manager is entered. The resource can be any type, also one of another crate.
+/// as long as the manager is entered. The resource can be any type, also one of another crate. Above the `impl`,
+/// [`#[async_context_manager]`](crate::async_context_manager) infers the associated types.
 ///
 /// # Example
 ///
