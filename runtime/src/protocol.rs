@@ -159,8 +159,8 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     /// Resolves when the body is to be interrupted, to the error that is then raised (rule CAN-6). By default it never
     /// does, and the type says so.
     ///
-    /// An [`Interruption`] is any future. An implementation must capture neither `self` nor the resource, hence
-    /// `use<Self>`:
+    /// An [`Interruption`] is any future; write the trait all the same, as rustc wants the words of the trait's signature.
+    /// An implementation must capture neither `self` nor the resource, hence `use<>`:
     ///
     /// ```
     /// # use async_with::{AsyncContextManager, Cause, Interruption};
