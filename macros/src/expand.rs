@@ -99,8 +99,8 @@ struct Expansion {
 impl Expansion {
     fn new(path: &Ident, block: &Block, yields: bool) -> Self {
         let span = path.span();
-        let (body, jumps) = body::take_jumps(&block.body, span);
         let runtime = quote_spanned!(span=> #path::expansion);
+        let (body, jumps) = body::take_jumps(&block.body, &runtime, span);
         Self {
             path: path.clone(),
             runtime,
@@ -134,11 +134,8 @@ impl Expansion {
             .filter(|(_, jump)| jump.valued)
             .map(|(number, jump)| {
                 let [ty, slot] = self.payload(number);
-                let pin = body::reissue(
-                    jump,
-                    &quote_spanned!(span=> #runtime::Ty::value(&#ty)),
-                    span,
-                );
+                let value = quote_spanned!(span=> #runtime::Ty::value(&#ty));
+                let pin = jump.reissue(&value, runtime, span);
                 quote_spanned! {span=>
                     let #ty = #runtime::Ty::new();
                     if false { #pin; }
@@ -402,17 +399,15 @@ impl Expansion {
             #[allow(unreachable_code, clippy::diverging_sub_expression)]
             return #end.await;
         };
+        inner = body::probed(&self.jumps, inner, runtime, span);
         for (number, jump) in self.jumps.iter().enumerate() {
-            let label = &jump.inner;
             let code = u32::try_from(number).unwrap_or(u32::MAX);
-            let caught = quote_spanned!(span=> #label: { #inner });
-            let [ty, slot] = self.payload(number);
-            let caught = if jump.valued {
-                quote_spanned!(span=> #slot = #runtime::Some(#runtime::Ty::same(&#ty, #caught));)
-            } else {
-                caught
+            let caught = jump.catch(&inner, &self.payload(number), runtime, span);
+            inner = quote_spanned! {span=>
+                #caught
+                #[allow(unreachable_code)]
+                return #runtime::jump(&#ended, #code).await;
             };
-            inner = quote_spanned!(span=> #caught return #runtime::jump(&#ended, #code).await;);
         }
         inner
     }
@@ -479,8 +474,8 @@ impl Expansion {
                 let arms = self.jumps.iter().enumerate().map(|(number, jump)| {
                     let code = u32::try_from(number).unwrap_or(u32::MAX);
                     let [_, slot] = self.payload(number);
-                    let jump =
-                        body::reissue(jump, &quote_spanned!(span=> #runtime::payload(#slot)), span);
+                    let value = quote_spanned!(span=> #runtime::payload(#slot));
+                    let jump = jump.reissue(&value, runtime, span);
                     quote_spanned!(span=> #code => #jump,)
                 });
                 let skip =

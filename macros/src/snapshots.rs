@@ -232,6 +232,7 @@ fn jump() {
         -     __end_5b3372.await
         +         return __end_5b3372.await;
         +     }
+        +     #[allow(unreachable_code)]
         +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
           }).await
           ..
@@ -277,9 +278,11 @@ fn jump_with_value() {
         +     let mut __jump_value_0_5b3372 = async_with::expansion::None;
               match {
           ..
-          let file = __lent_5b3372;
-        + __jump_value_0_5b3372 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0_5b3372, '__async_with_jump_0: {
-              let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
+          #[allow(clippy::no_effect_underscore_binding)]
+        - let file = __lent_5b3372;
+        + let file = __lent_5b3372; {
+        +     __jump_value_0_5b3372 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0_5b3372, '__async_with_jump_0: {
+                  let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
           ..
           let text = file.read().await;
         + for line in text.lines() {
@@ -292,10 +295,12 @@ fn jump_with_value() {
         + }
           text.len()
           ..
-                  #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                      #[allow(unreachable_code, clippy::diverging_sub_expression)]
         -     __end_5b3372.await
-        +         return __end_5b3372.await;
-        +     }));
+        +             return __end_5b3372.await;
+        +         }));
+        +     }
+        +     #[allow(unreachable_code)]
         +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
           }).await
           ..

@@ -53,6 +53,7 @@ use crate::{
 pub use crate::ScopedAsyncContextManager;
 
 // Visible in one place, so that messages name them without a path.
+pub use crate::__needs_a_label as needs_a_label;
 pub use crate::generator::{
     Generated, Lend, Permit, ScopedGenerated, Tail, Yield, Yielder, scoped, surviving,
 };
@@ -61,6 +62,7 @@ pub use crate::manager::{Exited, InFrame, Lending, Managed, Surviving};
 pub use crate::scope::{Drive, Ended, Interrupt, Parts, Scope, Stopped, drive};
 pub use core::compile_error;
 pub use core::future::pending;
+pub use core::mem::take;
 pub use core::option::Option::{self, None, Some};
 pub use core::result::Result::{self, Err, Ok};
 
@@ -915,6 +917,41 @@ impl<K: Managed<Resource = Rs>, Rs> Scope<K, Rs> {
     pub fn raises<R: FromError<K::Error, T>, T>(&self, _: T, _: &Ty<R>) -> fn(K::Error) -> R {
         R::from_error
     }
+}
+
+/// A value that can be moved once, so that a loop in which it is moved can be entered once.
+pub struct Once(());
+
+impl Once {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Once(())
+    }
+
+    pub fn enter(self) {}
+}
+
+/// What the loop around a body is broken with. See the macro below.
+pub trait Probed {}
+pub struct ThisMacroLoops;
+pub struct LabelTheJump;
+impl Probed for ThisMacroLoops {}
+impl Probed for LabelTheJump {}
+
+/// Stands beside an unlabeled jump in the arguments of a macro that makes no loop of them, by its name: it compiles only
+/// in a loop that is expected to be a `dyn Probed`. In another, both types would have to be one, or no value fits at all.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_a_label {
+    () => {
+        if false {
+            break if true {
+                &$crate::expansion::ThisMacroLoops
+            } else {
+                &$crate::expansion::LabelTheJump
+            };
+        }
+    };
 }
 
 /// The value of a jump that was taken.

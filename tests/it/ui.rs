@@ -67,6 +67,11 @@ const SEVERAL: &[(&str, usize, &str)] = &[
     ("five-mistakes", 5, "there are five mistakes"),
     ("five-mistakes-in-one-block", 5, "there are five mistakes"),
     (
+        "continue-in-looping-block",
+        2,
+        "rustc reports both branches of an `if`",
+    ),
+    (
         "generator-by-hand",
         2,
         "each of the two functions asks for a promise",
