@@ -691,7 +691,7 @@ fn strip_with(item: &mut Item, errors: &mut Errors) {
 }
 
 /// The attributes of the expressions that one may want to mark.
-fn attributes(expr: &mut Expr) -> Option<&mut Vec<Attribute>> {
+pub(crate) fn attributes(expr: &mut Expr) -> Option<&mut Vec<Attribute>> {
     macro_rules! of {
         ($($kind:ident)*) => {
             match expr {

@@ -36,7 +36,7 @@ use syn::spanned::Spanned;
 
 use crate::body::{self, Jump};
 use crate::errors;
-use crate::parse::{Block, Item};
+use crate::parse::{Block, Else, Item};
 
 /// Expands the runtime crate's path followed by what the user wrote.
 pub(crate) fn block(input: TokenStream) -> TokenStream {
@@ -99,8 +99,8 @@ struct Expansion {
 impl Expansion {
     fn new(path: &Ident, block: &Block, yields: bool) -> Self {
         let span = path.span();
-        let (body, jumps) = body::take_jumps(&block.body, span);
         let runtime = quote_spanned!(span=> #path::expansion);
+        let (body, jumps) = body::take_jumps(&block.body, &runtime, span);
         Self {
             path: path.clone(),
             runtime,
@@ -134,11 +134,8 @@ impl Expansion {
             .filter(|(_, jump)| jump.valued)
             .map(|(number, jump)| {
                 let [ty, slot] = self.payload(number);
-                let pin = body::reissue(
-                    jump,
-                    &quote_spanned!(span=> #runtime::Ty::value(&#ty)),
-                    span,
-                );
+                let value = quote_spanned!(span=> #runtime::Ty::value(&#ty));
+                let pin = jump.reissue(&value, runtime, span);
                 quote_spanned! {span=>
                     let #ty = #runtime::Ty::new();
                     if false { #pin; }
@@ -148,9 +145,14 @@ impl Expansion {
         let levels = self.level(block, 0);
         let whole = match &block.otherwise {
             None => levels,
-            Some(otherwise) => {
+            Some(Else {
+                keyword,
+                block: otherwise,
+            }) => {
+                let asked = self.ask_for_else(block.items.len(), span.located_at(*keyword));
                 let otherwise = braced(otherwise.stream(), span.located_at(otherwise.span()));
                 quote_spanned! {span=>
+                    #asked
                     match #levels {
                         #runtime::Some(#value) => #value,
                         #runtime::None => #otherwise
@@ -170,6 +172,29 @@ impl Expansion {
                 }
             }
         }
+    }
+
+    /// Names what the exits leave when they suppress, and asks whether one of them can be, at the `else` that is for it.
+    fn ask_for_else(&self, levels: usize, keyword: Span) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let span = *span;
+        let (mut types, mut ties) = (quote_spanned!(keyword=> ()), quote_spanned!(keyword=> ()));
+        let skips: Vec<Ident> = (0..levels).map(|number| self.skip(number)).collect();
+        for skip in skips.iter().rev() {
+            types = quote_spanned!(keyword=> (&#skip, #types));
+            ties = quote_spanned!(keyword=> (0, #ties));
+        }
+        let asking = self.at(keyword);
+        let ask = quote_spanned!(keyword=> #asking::else_runs(&#types, #ties));
+        quote_spanned! {span=>
+            #(let #skips = #runtime::Ty::new();)*
+            #ask;
+        }
+    }
+
+    /// The name of the type of what the exit at this level leaves when it suppressed.
+    fn skip(&self, number: usize) -> Ident {
+        self.names.other(&format!("skip_{number}"))
     }
 
     /// The path of what the expansion calls, at another place.
@@ -253,6 +278,12 @@ impl Expansion {
             },
         );
         let inner = self.inner(block, number, closing);
+        let inside = if self.with_else {
+            number + 1..block.items.len()
+        } else {
+            0..0
+        };
+        let skips: Vec<Ident> = inside.map(|number| self.skip(number)).collect();
         // The place of the body in messages about its type.
         let keyword = quote_spanned!(opening=> async);
         let conclusion = self.conclusion(number, opening);
@@ -272,11 +303,13 @@ impl Expansion {
                     let (#lent, #parts, #interrupt) = #lend;
                     let (#returns, #value_type) =
                         (#runtime::Ty::twin(&#returns), #runtime::Ty::twin(&#value_type));
+                    #(let #skips = #runtime::Ty::twin(&#skips);)*
                     #runtime::drive(#parts, #interrupt, &#ended, #keyword {
                         let #returns = #returns;
                         #[allow(unreachable_code, clippy::diverging_sub_expression)]
                         if false { return #runtime::Ty::value(&#returns); }
                         let #value_type = #value_type;
+                        #(let #skips = #skips;)*
                         let #lent = #lent;
                         #bind
                         #inner
@@ -366,17 +399,15 @@ impl Expansion {
             #[allow(unreachable_code, clippy::diverging_sub_expression)]
             return #end.await;
         };
+        inner = body::probed(&self.jumps, inner, runtime, span);
         for (number, jump) in self.jumps.iter().enumerate() {
-            let label = &jump.inner;
             let code = u32::try_from(number).unwrap_or(u32::MAX);
-            let caught = quote_spanned!(span=> #label: { #inner });
-            let [ty, slot] = self.payload(number);
-            let caught = if jump.valued {
-                quote_spanned!(span=> #slot = #runtime::Some(#runtime::Ty::same(&#ty, #caught));)
-            } else {
-                caught
+            let caught = jump.catch(&inner, &self.payload(number), runtime, span);
+            inner = quote_spanned! {span=>
+                #caught
+                #[allow(unreachable_code)]
+                return #runtime::jump(&#ended, #code).await;
             };
-            inner = quote_spanned!(span=> #caught return #runtime::jump(&#ended, #code).await;);
         }
         inner
     }
@@ -414,7 +445,7 @@ impl Expansion {
         } = names;
         let outermost = number == 0;
         let jumps_exist = *with_else || !self.jumps.is_empty();
-        let skip_number = self.skip_number();
+        let (skip, skip_number) = (self.skip(number), self.skip_number());
         let fallen = if *with_else && outermost {
             quote_spanned!(span=> #runtime::Some(#value))
         } else {
@@ -426,9 +457,14 @@ impl Expansion {
                 let skip = Ident::new(if self.yields { "skip_no_yield" } else { "skip" }, opening);
                 quote_spanned!(opening=> #runtime::#skip(&#value_type, #skipped, #runtime::no_jump))
             }
-            (true, true) => quote_spanned!(span=> { let _ = #skipped; #runtime::None }),
+            (true, true) => {
+                quote_spanned!(span=> { #runtime::Ty::is(&#skip, &#skipped); #runtime::None })
+            }
             (true, false) => quote_spanned! {span=>
-                { let _ = #skipped; return #runtime::jump(&#ended, #skip_number).await }
+                {
+                    #runtime::Ty::is(&#skip, &#skipped);
+                    return #runtime::jump(&#ended, #skip_number).await
+                }
             },
         };
         let on_jump = match (jumps_exist, outermost) {
@@ -438,8 +474,8 @@ impl Expansion {
                 let arms = self.jumps.iter().enumerate().map(|(number, jump)| {
                     let code = u32::try_from(number).unwrap_or(u32::MAX);
                     let [_, slot] = self.payload(number);
-                    let jump =
-                        body::reissue(jump, &quote_spanned!(span=> #runtime::payload(#slot)), span);
+                    let value = quote_spanned!(span=> #runtime::payload(#slot));
+                    let jump = jump.reissue(&value, runtime, span);
                     quote_spanned!(span=> #code => #jump,)
                 });
                 let skip =
@@ -464,7 +500,7 @@ impl Expansion {
 
     /// The names of a valued jump's type and slot.
     fn payload(&self, number: usize) -> [Ident; 2] {
-        ["type", "value"].map(|what| self.names.new(&format!("jump_{what}_{number}")))
+        ["type", "value"].map(|what| self.names.other(&format!("jump_{what}_{number}")))
     }
 }
 
@@ -501,7 +537,8 @@ names!(
 );
 
 impl Names {
-    fn new(&self, name: &str) -> Ident {
+    /// One more.
+    fn other(&self, name: &str) -> Ident {
         Ident::new(&format!("__{name}{}", self.suffix), self.span)
     }
 }

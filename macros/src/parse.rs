@@ -13,10 +13,16 @@ use crate::errors::Errors;
 pub(crate) struct Block {
     pub(crate) items: Vec<Item>,
     pub(crate) body: Group,
-    pub(crate) otherwise: Option<Group>,
+    pub(crate) otherwise: Option<Else>,
     tokens: Vec<TokenTree>,
     /// Which of the tokens the body is.
     body_at: usize,
+}
+
+/// `else { .. }`.
+pub(crate) struct Else {
+    pub(crate) keyword: Span,
+    pub(crate) block: Group,
 }
 
 /// `expr as pat`.
@@ -104,17 +110,18 @@ pub(crate) fn item_list(tokens: TokenStream) -> Result<Vec<Item>, Error> {
 }
 
 /// `else { .. }`, or nothing, and an optional comma.
-fn otherwise(rest: &[TokenTree], errors: &mut Errors) -> Option<Group> {
+fn otherwise(rest: &[TokenTree], errors: &mut Errors) -> Option<Else> {
     let (found, rest) = match rest {
         [TokenTree::Ident(word), rest @ ..] if word == "else" => {
-            let Some((group, rest)) = rest
+            let Some((block, rest)) = rest
                 .split_first()
                 .and_then(|(first, rest)| Some((braces(first)?, rest)))
             else {
                 errors.at(word.span(), "`else` without a block; write `else { .. }`");
                 return None;
             };
-            (Some(group), rest)
+            let keyword = word.span();
+            (Some(Else { keyword, block }), rest)
         }
         rest => (None, rest),
     };

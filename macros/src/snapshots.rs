@@ -232,6 +232,7 @@ fn jump() {
         -     __end_5b3372.await
         +         return __end_5b3372.await;
         +     }
+        +     #[allow(unreachable_code)]
         +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
           }).await
           ..
@@ -277,9 +278,11 @@ fn jump_with_value() {
         +     let mut __jump_value_0_5b3372 = async_with::expansion::None;
               match {
           ..
-          let file = __lent_5b3372;
-        + __jump_value_0_5b3372 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0_5b3372, '__async_with_jump_0: {
-              let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
+          #[allow(clippy::no_effect_underscore_binding)]
+        - let file = __lent_5b3372;
+        + let file = __lent_5b3372; {
+        +     __jump_value_0_5b3372 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0_5b3372, '__async_with_jump_0: {
+                  let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
           ..
           let text = file.read().await;
         + for line in text.lines() {
@@ -292,10 +295,12 @@ fn jump_with_value() {
         + }
           text.len()
           ..
-                  #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                      #[allow(unreachable_code, clippy::diverging_sub_expression)]
         -     __end_5b3372.await
-        +         return __end_5b3372.await;
-        +     }));
+        +             return __end_5b3372.await;
+        +         }));
+        +     }
+        +     #[allow(unreachable_code)]
         +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
           }).await
           ..
@@ -327,6 +332,8 @@ fn otherwise() {
           ..
           } else {
         -     match {
+        +     let __skip_0_5b3372 = async_with::expansion::Ty::new();
+        +     async_with::expansion::else_runs(&(&__skip_0_5b3372, ()), (0, ()));
         +     match match {
                   let mut __scope_5b3372 = {
           ..
@@ -337,7 +344,7 @@ fn otherwise() {
           ..
           async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
         -     async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
-        +     let _ = __skipped_5b3372;
+        +     async_with::expansion::Ty::is(&__skip_0_5b3372, &__skipped_5b3372);
         +     async_with::expansion::None
           }
           async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
@@ -554,12 +561,10 @@ fn generator() {
         <io::Result<File> as async_with::expansion::ResultParts>::Error,
         (),
         > {
-            let __async_with_body = move |
-            __async_with_yielder: async_with::expansion::Yielder<
-            <io::Result<File> as async_with::expansion::ResultParts>::Value,
-            <io::Result<File> as async_with::expansion::ResultParts>::Error,
-            >|
-            async move {
+            let __async_with_types = async_with::expansion::Ty::<
+            (<io::Result<File> as async_with::expansion::ResultParts>::Value, <io::Result<File> as async_with::expansion::ResultParts>::Error),
+            >::new();
+            let __async_with_body = async_with::expansion::body(&__async_with_types, move |__async_with_yielder| async move {
                 let __async_with_return = async_with::expansion::Ty::<
                 async_with::expansion::Result<
                 (),
@@ -589,7 +594,7 @@ fn generator() {
                     };
                     async_with::expansion::ended(0, &__async_with_return, __async_with_tail)
                 }
-            };
+            });
             unsafe { async_with::expansion::surviving(__async_with_body) }
         }
     "#]].assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));

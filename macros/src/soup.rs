@@ -339,7 +339,11 @@ fn check_block(tokens: TokenStream) -> TokenStream {
     // What the user wrote in a body or behind `else` is passed on as it is.
     let is_rust = |group: &Group| Block::parse_within.parse2(group.stream()).is_ok();
     let passes = parse::Block::parse(tokens).map_or(true, |block| {
-        is_rust(&block.body) && block.otherwise.as_ref().is_none_or(is_rust)
+        is_rust(&block.body)
+            && block
+                .otherwise
+                .as_ref()
+                .is_none_or(|otherwise| is_rust(&otherwise.block))
     });
     if passes && let Err(error) = parse2::<Expr>(output.clone()) {
         panic!("{error}: {output}");

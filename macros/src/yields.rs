@@ -166,7 +166,8 @@ impl Generator {
             quote_spanned!(span=> #runtime::scoped(__async_with_body))
         });
         quote_spanned! {span=>
-            let __async_with_body = move |__async_with_yielder: #runtime::Yielder<#resource, #error>| #future;
+            let __async_with_types = #runtime::Ty::<(#resource, #error)>::new();
+            let __async_with_body = #runtime::body(&__async_with_types, move |__async_with_yielder| #future);
             #manager
         }
     }
@@ -176,6 +177,7 @@ impl Generator {
         let span = self.span();
         let runtime = self.runtime.expansion(span);
         let Self { moves, body, .. } = self;
+        let statements = &body.stmts;
         // Anything else might go on with what stands behind it, as `|| return` does.
         let moves = moves
             .stmts
@@ -188,6 +190,8 @@ impl Generator {
         let ending = self.runtime.expansion(end);
         let ended =
             quote_spanned!(end=> #ending::ended(0, &__async_with_return, __async_with_tail));
+        // To the lints, the braces of a body that ends with what is generated are not the user's.
+        let body = group(span.located_at(braces), quote!(#(#statements)*));
         let place = place(span, 0);
         quote_spanned! {span=>
             async move {
@@ -431,7 +435,7 @@ impl<'a> Yields<'a> {
         self.depth -= 1;
         let has_yielded = before.is_none() && self.yielded.is_some();
         let otherwise = match &block.otherwise {
-            Some(otherwise) => Some(self.otherwise(otherwise, has_yielded)?),
+            Some(otherwise) => Some(self.otherwise(&otherwise.block, has_yielded)?),
             None => None,
         };
         let statements = &body.stmts;
@@ -442,6 +446,7 @@ impl<'a> Yields<'a> {
         }
         let label = place(self.runtime.span(), self.depth + 1);
         let span = self.runtime.span().located_at(block.body.span());
+        let body = group(span, quote!(#(#statements)*));
         let inside = group(block.body.span(), quote_spanned!(span=> #label: #body));
         let block = block.with(inside, otherwise);
         mac.tokens = quote_spanned!(span=> @yields #block);

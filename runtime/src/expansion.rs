@@ -53,6 +53,7 @@ use crate::{
 pub use crate::ScopedAsyncContextManager;
 
 // Visible in one place, so that messages name them without a path.
+pub use crate::__needs_a_label as needs_a_label;
 pub use crate::generator::{
     Generated, Lend, Permit, ScopedGenerated, Tail, Yield, Yielder, scoped, surviving,
 };
@@ -61,6 +62,7 @@ pub use crate::manager::{Exited, InFrame, Lending, Managed, Surviving};
 pub use crate::scope::{Drive, Ended, Interrupt, Parts, Scope, Stopped, drive};
 pub use core::compile_error;
 pub use core::future::pending;
+pub use core::mem::take;
 pub use core::option::Option::{self, None, Some};
 pub use core::result::Result::{self, Err, Ok};
 
@@ -86,6 +88,9 @@ impl<T> Ty<T> {
     pub fn twin(&self) -> Self {
         Ty(PhantomData)
     }
+
+    /// That the value has this type.
+    pub fn is(&self, _: &T) {}
 
     /// The identity, with the expected type.
     pub fn same(&self, value: T) -> T {
@@ -765,6 +770,69 @@ where
     Skip(skipped, PhantomData).no_value()
 }
 
+/// Whether an exit that leaves a `Self` may suppress. `K` is an integer: `i32` for what stands for no suppression, `u8` for
+/// anything, also that of a generic manager.
+pub trait MaySuppress<K> {
+    type Answer;
+}
+
+pub struct Yes;
+pub struct No;
+
+impl MaySuppress<i32> for Infallible {
+    type Answer = No;
+}
+
+impl<S> MaySuppress<u8> for S {
+    type Answer = Yes;
+}
+
+pub trait Or<Other> {
+    type Answer;
+}
+
+impl<Other> Or<Other> for Yes {
+    type Answer = Yes;
+}
+
+impl<Other> Or<Other> for No {
+    type Answer = Other;
+}
+
+/// Whether one of the managers of a block may suppress: pairs of what the exit of one leaves and of the others, and such
+/// pairs of integers.
+pub trait AnyMaySuppress<K> {
+    type Answer;
+}
+
+impl AnyMaySuppress<()> for () {
+    type Answer = No;
+}
+
+impl<S, K, Others, Ks> AnyMaySuppress<(K, Ks)> for (&Ty<S>, Others)
+where
+    S: MaySuppress<K, Answer: Or<Others::Answer>>,
+    Others: AnyMaySuppress<Ks>,
+{
+    type Answer = <S::Answer as Or<Others::Answer>>::Answer;
+}
+
+/// The answer that an `else` needs (rule SUP-3).
+#[diagnostic::on_unimplemented(
+    message = "this `else` never runs: no manager of the block suppresses a failure",
+    label = "nothing is suppressed that this could follow",
+    note = "remove it, or take a manager that suppresses: `move_on_after` or `move_on_at` in place of `timeout` or `timeout_at`, `move_on_when_cancelled` in place of `cancellable`, `AsyncExitStack::suppressing()` in place of `new()`"
+)]
+pub trait ElseRuns {}
+#[diagnostic::do_not_recommend]
+impl ElseRuns for Yes {}
+// A second one, so that rustc does not take the first for granted.
+#[diagnostic::do_not_recommend]
+impl ElseRuns for Nothing {}
+
+/// Asks of a block with an `else` whether that can run.
+pub fn else_runs<S: AnyMaySuppress<K, Answer: ElseRuns>, K>(_: &S, _: K) {}
+
 // --- Raising ------------------------------------------------------------------------------------------------------
 
 /// What an enter's or an exit's error can leave as (rule ERR-1). `K` is an integer: `i32` for an error that cannot be,
@@ -849,6 +917,41 @@ impl<K: Managed<Resource = Rs>, Rs> Scope<K, Rs> {
     pub fn raises<R: FromError<K::Error, T>, T>(&self, _: T, _: &Ty<R>) -> fn(K::Error) -> R {
         R::from_error
     }
+}
+
+/// A value that can be moved once, so that a loop in which it is moved can be entered once.
+pub struct Once(());
+
+impl Once {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Once(())
+    }
+
+    pub fn enter(self) {}
+}
+
+/// What the loop around a body is broken with. See the macro below.
+pub trait Probed {}
+pub struct ThisMacroLoops;
+pub struct LabelTheJump;
+impl Probed for ThisMacroLoops {}
+impl Probed for LabelTheJump {}
+
+/// Stands beside an unlabeled jump in the arguments of a macro that makes no loop of them, by its name: it compiles only
+/// in a loop that is expected to be a `dyn Probed`. In another, both types would have to be one, or no value fits at all.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_a_label {
+    () => {
+        if false {
+            break if true {
+                &$crate::expansion::ThisMacroLoops
+            } else {
+                &$crate::expansion::LabelTheJump
+            };
+        }
+    };
 }
 
 /// The value of a jump that was taken.
@@ -1393,6 +1496,12 @@ impl<T, E> ResultParts for Result<T, E> {
 }
 
 // --- Generators -------------------------------------------------------------------------------------------------------
+
+/// The body of a generator, whose yielder is one of these types. They are not written at the parameter of the closure: a
+/// lifetime that is left out there would be another one at each call.
+pub fn body<R, E, F, B: FnOnce(Yielder<R, E>) -> F>(_: &Ty<(R, E)>, body: B) -> B {
+    body
+}
 
 /// A `return` or the tail of a generator's body, after its yield.
 pub fn ended<V, E, K, T: Tail<V, E, K>>(_: K, _: &Ty<Result<V, E>>, tail: T) -> Result<V, E> {

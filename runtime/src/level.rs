@@ -11,7 +11,7 @@
 //!   once and for all managers. The path that was handed in is not used.
 //! - Whether a scoped manager's are `Send` depends on it: the path makes them where the block is written, as by hand.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::type_complexity)]
 
 use std::convert::Infallible;
 use std::fmt::Debug;

@@ -1,12 +1,12 @@
 //! One view of the two kinds of manager, for everything that does not depend on the kind.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::must_use_candidate)]
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -63,6 +63,19 @@ impl<V, E, F: Future<Output = Finished<V, E>>> Exiting<V, E> for F {
 /// Runs an exit outside of a block.
 pub(crate) async fn exit_alone<V, E>(exit: impl Exiting<V, E>) -> Exited<V, E> {
     finish_exit(exit).await.0
+}
+
+/// Runs the exit of a manager before the end of its block, for who gives it up there.
+pub(crate) async fn exit_early<M: AsyncContextManager>(
+    manager: M,
+    resource: M::Resource,
+    cause: Cause,
+) -> Result<(), M::Error> {
+    match exit_alone(Surviving(manager).exit(resource, cause, None, None)).await {
+        Exited::Returned(_) => Ok(()),
+        Exited::Failed(error) => Err(error),
+        Exited::Panicked(payload) => resume_unwind(payload),
+    }
 }
 
 /// Runs an exit outside of a block, and keeps what it owes for later reports.

@@ -18,8 +18,7 @@ use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
 use crate::interruption::fires;
 use crate::manager::{
-    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, Surviving, exit_alone,
-    report_of,
+    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, exit_early, report_of,
 };
 use crate::managers::MovedOn;
 use crate::registry::Owed;
@@ -576,7 +575,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         manager.enter_into(self)
     }
 
-    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error.
+    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error: its error is `Infallible`, or
+    /// that of what moves on after an interruption, as [`move_on_after`](crate::move_on_after) does.
     ///
     /// ```
     /// # use async_with::{AsyncExitStack, async_with, nullcontext};
@@ -605,14 +605,14 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         manager: M,
     ) -> impl Future<Output = &mut M::Resource> + Send + use<'_, M, E, V>
     where
-        M: AsyncContextManager<Error = Infallible>,
+        M: AsyncContextManager<Error: RaisedAs<E, NeverRaised>>,
         V: Takes<M::Exit>,
     {
         let entering = EnteredInto::<E, V, NeverRaised>::enter_into(manager, self);
         async {
             match entering.await {
                 Ok(resource) => resource,
-                Err(never) => match never {},
+                Err(_) => never_raised(),
             }
         }
     }
@@ -973,17 +973,13 @@ where
     ///
     /// Dropped before it is ready, the exit goes on elsewhere (rule CAN-2). [`drain`](crate::drain()) waits for it from
     /// then on.
+    #[allow(clippy::manual_async_fn)] // An `async fn` does not declare that it is `Send`.
     pub fn release(self) -> impl Future<Output = Result<(), M::Error>> + Send {
         async move {
             let content = lock(&self.0).take(Content::Exited);
-            let Some((manager, resource)) = content else {
-                return Ok(());
-            };
-            let exit = Surviving(manager).exit(resource, Cause::Completed, None, None);
-            match exit_alone(exit).await {
-                Exited::Returned(_) => Ok(()),
-                Exited::Failed(error) => Err(error),
-                Exited::Panicked(payload) => resume_unwind(payload),
+            match content {
+                Some((manager, resource)) => exit_early(manager, resource, Cause::Completed).await,
+                None => Ok(()),
             }
         }
     }

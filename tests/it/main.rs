@@ -22,6 +22,7 @@ mod examples;
 mod exit;
 mod flow;
 mod generators;
+mod hygiene;
 mod interrupt;
 mod matrix;
 mod names;

@@ -29,6 +29,7 @@ remedies! {
     "../ui/pass/callback-not-async.rs" callback_not_async,
     "../ui/pass/cast-without-parentheses.rs" cast_without_parentheses,
     "../ui/pass/cell-in-spawned-task.rs" cell_in_spawned_task,
+    "../ui/pass/else-that-never-runs.rs" else_that_never_runs,
     "../ui/pass/else-without-block.rs" else_without_block,
     "../ui/pass/error-not-debug.rs" error_not_debug,
     "../ui/pass/error-not-static.rs" error_not_static,
@@ -43,6 +44,7 @@ remedies! {
     "../ui/pass/local-manager-in-spawned-task.rs" local_manager_in_spawned_task,
     "../ui/pass/manage-not-async.rs" manage_not_async,
     "../ui/pass/manager-borrows-with-attribute.rs" manager_borrows_with_attribute,
+    "../ui/pass/manager-without-types.rs" manager_without_types,
     "../ui/pass/mut-in-tuple-pattern.rs" mut_in_tuple_pattern,
     "../ui/pass/mutex-guard-as-manager.rs" mutex_guard_as_manager,
     "../ui/pass/reference-in-tuple-pattern.rs" reference_in_tuple_pattern,
@@ -64,6 +66,11 @@ remedies! {
 const SEVERAL: &[(&str, usize, &str)] = &[
     ("five-mistakes", 5, "there are five mistakes"),
     ("five-mistakes-in-one-block", 5, "there are five mistakes"),
+    (
+        "continue-in-looping-block",
+        2,
+        "rustc reports both branches of an `if`",
+    ),
     (
         "generator-by-hand",
         2,

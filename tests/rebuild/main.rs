@@ -68,6 +68,8 @@ const PRINTED: &[&str] = &[
     "callback",
     "edited",
     "captured 3: completed",
+    "boxed hook",
+    "hook",
     "named",
     "boxed",
     "joined 2",

@@ -69,6 +69,32 @@ async fn borrowed(count: &mut u8) -> Result<u8, BoxError> {
     Ok(())
 }
 
+/// A manager whose `impl` mentions a type that its own type does not. So its closure makes a block, or it is boxed.
+struct Hook<F>(Option<F>);
+
+impl<F, Fut> AsyncContextManager for Hook<F>
+where
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    type Resource = F;
+    type Error = Infallible;
+    type Exit = ();
+
+    async fn enter(&mut self) -> Result<F, Infallible> {
+        Ok(self.0.take().expect("a manager is entered once"))
+    }
+
+    async fn exit(self, hook: F, _: Cause) -> Result<(), Infallible> {
+        hook().await;
+        Ok(())
+    }
+}
+
+async fn hooks() {
+    async_with! { Hook(Some(|| async { println!("hook") })), Hook(Some(async || println!("boxed hook"))).boxed() => {} }
+}
+
 async fn closures() {
     async_with! { callback(async || println!("callback")) => {} }
     async_with! { manage(1_u8, async |value, cause| println!("manage {value}: {cause}")) as value => {
@@ -143,6 +169,7 @@ impl<F: AsyncFn(u8)> Countdown<F> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
     closures().await;
+    hooks().await;
     adaptors().await?;
     managers().await?;
     stack().await?;

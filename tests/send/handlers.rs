@@ -11,8 +11,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt, StreamExt, stream};
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{Sqlite, SqlitePool};
 use tokio::task::yield_now;
@@ -291,6 +291,15 @@ async fn futures_side_by_side_may_hold_a_lifetime() {
         join_all(blocks).await
     });
     assert_eq!(all.await, ["a", "b"]);
+    // Over a closure, in `StreamExt::map`, rustc would not take them, nor futures without a block.
+    let unordered = spawned(async {
+        let blocks = ["a", "b"].map(|text| async move {
+            async_with! { nullcontext(text) as text => { yield_now().await; text.len() } }
+        });
+        let lengths = stream::iter(blocks).buffer_unordered(2);
+        lengths.collect::<Vec<_>>().await
+    });
+    assert_eq!(unordered.await, [1, 1]);
     let selected = spawned(async {
         let block = async {
             async_with! { nullcontext("a") as text => { yield_now().await; *text } }

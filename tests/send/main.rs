@@ -8,7 +8,7 @@
 //! them. What is [`spawned`] runs to its end on a runtime with two threads, and its value, event log or database is
 //! compared; what is [`spawnable`] only has to compile.
 
-// The bodies under test are written to be seen through, not to please. Functions that promise `Send` are under test too.
+// The bodies under test are written to be seen through, not to please. So are the functions that promise `Send`.
 #![allow(clippy::pedantic, clippy::manual_async_fn)]
 
 mod adaptors;

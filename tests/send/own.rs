@@ -182,6 +182,34 @@ async fn a_manager_may_wrap_another() {
     assert_eq!(text.await, "a");
 }
 
+/// Keeps it as `M::Resource`.
+struct Projecting<M: AsyncContextManager>(M, Option<M::Resource>);
+
+impl<M: AsyncContextManager> AsyncContextManager for Projecting<M> {
+    type Resource = ();
+    type Error = M::Error;
+    type Exit = M::Exit;
+
+    async fn enter(&mut self) -> Result<(), M::Error> {
+        self.1 = Some(self.0.enter().await?);
+        Ok(())
+    }
+
+    async fn exit(self, (): (), cause: Cause) -> Result<M::Exit, M::Error> {
+        let resource = self.1.expect("it was entered");
+        self.0.exit(resource, cause).await
+    }
+}
+
+/// TYP-1: where the type of a field is a projection, the manager is boxed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_with_a_projection_may_be_boxed() {
+    let value = spawned(async {
+        async_with! { Projecting(nullcontext("a"), None).boxed() => { yield_now().await; 1 } }
+    });
+    assert_eq!(value.await, 1);
+}
+
 /// TYP-1: functions that take any manager. Where such a one is awaited in a spawned future, the resource has to be a
 /// parameter, or the function has to promise `Send`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

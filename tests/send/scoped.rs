@@ -91,11 +91,16 @@ async fn a_scoped_value_may_be_adapted() {
             Ok(text.len())
         }}
     }
+    async fn looked_at(text: String) -> Result<usize, BoxError> {
+        let text = &text;
+        async_with! { scoped_nullcontext(text).on_exit(|_, _| ()) as text => { yield_now().await; Ok(text.len()) } }
+    }
     let plain = spawned(async {
         async_with! { scoped_nullcontext("a") as text => { yield_now().await; *text } }
     });
     assert_eq!(plain.await, "a");
     assert_eq!(spawned(mapped("a".to_owned())).await, 1);
+    assert_eq!(spawned(looked_at("a".to_owned())).await.unwrap(), 1);
     assert_eq!(spawned(with_error("a".to_owned())).await.unwrap(), 1);
 }
 

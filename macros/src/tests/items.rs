@@ -17,7 +17,7 @@ fn cut(blocks: &Expect) {
             block
                 .otherwise
                 .iter()
-                .map(|block| format!("else {}", super::source(block))),
+                .map(|otherwise| format!("else {}", super::source(&otherwise.block))),
         );
         super::below(input, lines)
     });
@@ -407,7 +407,8 @@ fn fragments_of_macros() {
     let block = parse(&quote!(#manager as c => #body else #body));
     assert_eq!(block.items.len(), 1);
     assert!(block.items[0].pat.is_some());
-    for group in [Some(block.body), block.otherwise].into_iter().flatten() {
+    let otherwise = block.otherwise.map(|otherwise| otherwise.block);
+    for group in [Some(block.body), otherwise].into_iter().flatten() {
         assert_eq!(group.delimiter(), Delimiter::Brace);
         assert_eq!(group.stream().to_string(), "x");
     }

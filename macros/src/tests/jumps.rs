@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote;
 
-use crate::body::{reissue, take_jumps};
+use crate::body::{self, Jump};
 
 /// The body as it is rewritten, then the jumps as they are made again behind the exit.
 fn caught(bodies: &Expect) {
@@ -13,20 +13,26 @@ fn caught(bodies: &Expect) {
     });
 }
 
+fn take_jumps(body: &TokenStream) -> (TokenStream, Vec<Jump>) {
+    let body = Group::new(Delimiter::Brace, body.clone());
+    body::take_jumps(&body, &quote!(r), Span::call_site())
+}
+
 fn lines(body: &TokenStream) -> Vec<String> {
-    let (after, jumps) = take_jumps(
-        &Group::new(Delimiter::Brace, body.clone()),
-        Span::call_site(),
-    );
-    let after = statements(&after).replace("__async_with_jump_", "");
+    let (after, jumps) = take_jumps(body);
+    let short = |text: String| {
+        text.replace("__async_with_jump_", "")
+            .replace("__async_with_probed_", "p")
+            .replace("r::needs_a_label! {}", "probe")
+    };
+    let after = short(statements(&after));
     if jumps.is_empty() {
         assert_eq!(statements(body), after);
         return vec!["as it is".to_owned()];
     }
     let jumps = jumps.iter().map(|jump| {
-        let jump_again = reissue(jump, &quote!(value), Span::call_site());
-        format!("{}: {}", jump.inner.ident, statements(&jump_again))
-            .replace("__async_with_jump_", "'")
+        let jump_again = jump.reissue(&quote!(value), &quote!(r), Span::call_site());
+        short(format!("{}: {}", jump.inner, statements(&jump_again)))
             .replace("{ #[allow(clippy::needless_continue)] continue", "continue")
             .replace("; }", "")
             .replace(';', "")
@@ -250,35 +256,39 @@ fn other_bodies() {
         -> '0: break
     "#]]);
     let body = quote!(a b break;);
-    let (after, jumps) = take_jumps(
-        &Group::new(Delimiter::Brace, body.clone()),
-        Span::call_site(),
-    );
+    let (after, jumps) = take_jumps(&body);
     assert_eq!(after.to_string(), body.to_string());
     assert!(jumps.is_empty());
 }
 
 /// Macros with expressions or statements as arguments. One that is not known may make a loop of them, so that an
-/// unlabeled jump in it stays.
+/// unlabeled jump in it stays; one that is known by its name is probed.
 #[test]
 fn macros() {
     caught(&expect![[r#"
+        std::assert!(break); ::core::matches!(a, continue); alloc::a!(break);
+        -> std::assert!({ probe break 'p0 }); ::core::matches!(a, { probe break 'p1 }); alloc::a!(break);
+        -> 'p0: break
+        -> 'p1: continue
+
+        ::assert!(break); b::vec![continue]; a::b::println!("{}", break)
+        -> as it is
+
         println!("{}", break);
-        -> println!("{}", break '0);
-        -> '0: break
+        -> println!("{}", { probe break 'p0 });
+        -> 'p0: break
 
         a::assert!(if b { continue } else { c }, "{}", break 'd);
-        -> a::assert!( if b { break '0 } else { c }, "{}", break '1 );
-        -> '0: continue
-        -> '1: break 'd
+        -> a::assert!(if b { continue } else { c }, "{}", break '0);
+        -> '0: break 'd
 
         vec![a, break 1]
-        -> vec![a, break '0 1]
-        -> '0: break value
+        -> vec![a, { probe break 'p0 1 }]
+        -> 'p0: break value
 
         vec![a; break]
-        -> vec![a; break '0]
-        -> '0: break
+        -> vec![a; { probe break 'p0 }]
+        -> 'p0: break
 
         a!(break);
         -> as it is
@@ -318,8 +328,7 @@ fn macros() {
 /// A macro without a jump gets what it was given: parsing it would make two numbers of this one.
 #[test]
 fn untouched_macros() {
-    let body = Group::new(Delimiter::Brace, quote!(a!(b.0.0, break 'c); d!(e.0.0);));
-    let (after, _) = take_jumps(&body, Span::call_site());
+    let (after, _) = take_jumps(&quote!(a!(b.0.0, break 'c); d!(e.0.0);));
     let after = after.to_string();
     assert!(
         after.contains("b . 0 . 0") && after.contains("e . 0.0"),
@@ -327,27 +336,56 @@ fn untouched_macros() {
     );
 }
 
+/// What is there under a `cfg` jumps under it.
+#[test]
+fn conditions() {
+    caught(&expect![[r##"
+        #[cfg(a)] break;
+        -> #[cfg(a)] break '0;
+        -> '0: { #[cfg(any(all(a)))] { break } #[allow(unreachable_code, clippy::diverging_sub_expression)] { r::no_jump() } }
+
+        #[cfg(a)] { if b { #[cfg(c)] continue; } } match d { #[cfg(e)] f => break 'g, h => i }
+        -> #[cfg(a)] { if b { #[cfg(c)] break '0; } } match d { #[cfg(e)] f => break '1, h => i, }
+        -> '0: { #[cfg(any(all(a, c)))] { continue } #[allow(unreachable_code, clippy::diverging_sub_expression)] { r::no_jump() } }
+        -> '1: { #[cfg(any(all(e)))] { break 'g } #[allow(unreachable_code, clippy::diverging_sub_expression)] { r::no_jump() } }
+
+        #[cfg(a)] break; #[cfg(b)] let c = { break };
+        -> #[cfg(a)] break '0; #[cfg(b)] let c = { break '0 };
+        -> '0: { #[cfg(any(all(a), all(b)))] { break } #[allow(unreachable_code, clippy::diverging_sub_expression)] { r::no_jump() } }
+
+        #[cfg(a)] break; break;
+        -> #[cfg(a)] break '0; break '0;
+        -> '0: break
+
+        a(B { #[cfg(c)] d: break, e: #[allow(f)] continue }); #[cfg(g)] println!("{}", break 1);
+        -> a(B { #[cfg(c)] d: break '0, e: #[allow(f)] break '1, }); #[cfg(g)] println!("{}", { probe break 'p2 1 });
+        -> '0: { #[cfg(any(all(c)))] { break } #[allow(unreachable_code, clippy::diverging_sub_expression)] { r::no_jump() } }
+        -> '1: continue
+        -> 'p2: { #[cfg(any(all(g)))] { break value } #[allow(unreachable_code, clippy::diverging_sub_expression)] { let _ = value r::no_jump() } }
+    "##]]);
+}
+
 /// The handlers of `select!` and its futures jump; its conditions and patterns do not.
 #[test]
 fn select() {
     caught(&expect![[r#"
         tokio::select! { a = b() => break, c = d() => { continue } }
-        -> tokio::select! { a = b() => break '0, c = d() => { break '1 } }
-        -> '0: break
-        -> '1: continue
+        -> tokio::select! { a = b() => { probe break 'p0 }, c = d() => { { probe break 'p1 } } }
+        -> 'p0: break
+        -> 'p1: continue
 
         select! { a = b => break 1 }
-        -> select! { a = b => break '0 1 }
-        -> '0: break value
+        -> select! { a = b => { probe break 'p0 1 } }
+        -> 'p0: break value
 
         select! { biased; a = b() => break, else => continue, }
-        -> select! { biased; a = b() => break '0, else => break '1, }
-        -> '0: break
-        -> '1: continue
+        -> select! { biased; a = b() => { probe break 'p0 }, else => { probe break 'p1 }, }
+        -> 'p0: break
+        -> 'p1: continue
 
         select! { Some(a) = b.c(), if d => { break } e = f => { } }
-        -> select! { Some(a) = b.c(), if d => { break '0 } e = f => {} }
-        -> '0: break
+        -> select! { Some(a) = b.c(), if d => { { probe break 'p0 } } e = f => {} }
+        -> 'p0: break
 
         select! { | A | B = c => break 'd, }
         -> select! { | A | B = c => break '0, }
@@ -358,9 +396,9 @@ fn select() {
         -> '0: break 'b
 
         select! { a = b => c, complete => break, default => continue }
-        -> select! { a = b => c, complete => break '0, default => break '1 }
-        -> '0: break
-        -> '1: continue
+        -> select! { a = b => c, complete => { probe break 'p0 }, default => { probe break 'p1 } }
+        -> 'p0: break
+        -> 'p1: continue
 
         futures::select! { a = b => loop { break }, c = d => break 'e }
         -> futures::select! { a = b => loop { break }, c = d => break '0 }
@@ -376,41 +414,38 @@ fn select() {
 fn nested_blocks() {
     caught(&expect![[r#"
         async_with! { a as b => { break } }
-        -> async_with! { a as b => { break '0 } }
-        -> '0: break
+        -> async_with! { a as b => { { probe break 'p0 } } }
+        -> 'p0: break
 
         async_with!(a as b, c => { continue } else { break 'd 1 });
-        -> async_with!( a as b, c => { break '0 } else { break '1 1 } );
-        -> '0: continue
+        -> async_with!( a as b, c => { { probe break 'p0 } } else { break '1 1 } );
+        -> 'p0: continue
         -> '1: break 'd value
 
         b::async_with! { a => { loop { break } } }
         -> as it is
 
         async_with! { a({ break }) as [b] => { continue } }
-        -> async_with! { a({ break }) as [b] => { break '0 } }
-        -> '0: continue
+        -> async_with! { a({ break }) as [b] => { { probe break 'p0 } } }
+        -> 'p0: continue
 
         async_with! { a(break) => { b } }
         -> as it is
 
         async_with! { a => { async_with! { b => { break } } } }
-        -> async_with! { a => { async_with! { b => { break '0 } } } }
-        -> '0: break
+        -> async_with! { a => { async_with! { b => { { probe break 'p0 } } } } }
+        -> 'p0: break
 
         async_with! { a => { not rust break } else { break } }
-        -> async_with! { a => { not rust break } else { break '0 } }
-        -> '0: break
+        -> async_with! { a => { not rust break } else { { probe break 'p0 } } }
+        -> 'p0: break
     "#]]);
     // In a macro of the user's, the body may be a `$block:block`.
     let body = Group::new(Delimiter::None, quote!({ break }));
-    let (after, jumps) = take_jumps(
-        &Group::new(Delimiter::Brace, quote!(async_with! { a => #body })),
-        Span::call_site(),
-    );
+    let (after, jumps) = take_jumps(&quote!(async_with! { a => #body }));
     assert_eq!(jumps.len(), 1);
     assert!(
-        after.to_string().contains("break '__async_with_jump_0"),
+        after.to_string().contains("break '__async_with_probed_0"),
         "{after}"
     );
 }

@@ -2,12 +2,11 @@
 
 use std::future::{Future, pending};
 use std::ops::{Deref, DerefMut};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::interruption::{MadeOf, fires};
-use crate::manager::{Exited, Managed, Surviving, exit_alone};
+use crate::manager::exit_early;
 use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
 
@@ -122,15 +121,12 @@ where
     ///
     /// When it is dropped, the exit goes on; the block that encloses the call waits for it (rules CAN-2, CAN-4), and
     /// [`drain`](crate::drain()) from then on.
+    #[allow(clippy::manual_async_fn)] // An `async fn` does not declare that it is `Send`.
     pub fn release(&mut self, cause: Cause) -> impl Future<Output = Result<(), M::Error>> + Send {
         async move {
-            let Some((manager, resource)) = self.give_up() else {
-                return Ok(());
-            };
-            match exit_alone(Surviving(manager).exit(resource, cause, None, None)).await {
-                Exited::Returned(_) => Ok(()),
-                Exited::Failed(error) => Err(error),
-                Exited::Panicked(payload) => resume_unwind(payload),
+            match self.give_up() {
+                Some((manager, resource)) => exit_early(manager, resource, cause).await,
+                None => Ok(()),
             }
         }
     }

@@ -73,6 +73,19 @@ macro_rules! define {
     };
 }
 
+macro_rules! in_a_loop_of_its_own {
+    ($manager:expr, $name:ident, $body:block) => {
+        async_with! { $manager as $name => {
+            'round: loop {
+                $body
+                if $name.next() > 3 {
+                    break 'round;
+                }
+            }
+        } }
+    };
+}
+
 /// An expression as the manager, and one as the body.
 pub async fn expressions() -> u64 {
     with_expr!(Open(1), counter, counter.next()) + with_expr!({ Open(2) }, counter, counter.next())
@@ -134,6 +147,39 @@ pub async fn jumps(limit: u64) -> u64 {
         }
     };
     found + sum
+}
+
+/// Labels that a macro and its caller have in common, and a block that is all of a body and jumps.
+pub async fn namesakes(limit: u64) -> u64 {
+    let mut sum = 0;
+    'round: for number in 0..limit {
+        in_a_loop_of_its_own!(Open(number), counter, {
+            sum += counter.next();
+            if sum > limit {
+                break 'round;
+            }
+        });
+        in_a_loop_of_its_own!(Open(number), counter, {
+            if counter.next() == sum {
+                continue 'round;
+            }
+        });
+    }
+    sum += 'round: loop {
+        in_a_loop_of_its_own!(Open(sum), counter, {
+            if counter.count > 1 {
+                break 'round counter.count;
+            }
+        });
+    };
+    loop {
+        with_inner_block!(Open(sum), counter, {
+            if sum > limit {
+                break counter.next();
+            }
+        });
+        sum += 1;
+    }
 }
 
 /// Statements in the body.

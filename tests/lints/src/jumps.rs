@@ -171,3 +171,50 @@ pub async fn inside() -> u64 {
         counter.count
     } }
 }
+
+/// What is there under a condition only, and jumps or does not.
+pub async fn conditional(limit: u64) -> u64 {
+    let value = async_with! { Open(limit) as counter => {
+        #[cfg(any())]
+        {
+            break 'nowhere 1;
+        }
+        match counter.next() {
+            #[cfg(any())]
+            1 => continue,
+            number => number,
+        }
+    } };
+    let mut rounds = 0;
+    'found: loop {
+        async_with! { Open(value) as counter => {
+            rounds += counter.next();
+            #[cfg(not(any()))]
+            if rounds > limit {
+                break 'found rounds;
+            }
+        } }
+    }
+}
+
+/// In the arguments of macros, and of blocks inside of them.
+pub async fn in_known_macros(limit: u64) -> u64 {
+    let mut names = Vec::new();
+    for number in 0..limit {
+        async_with! { Open(number) as counter => {
+            assert!(if counter.next() > 9 { break } else { true });
+            names.push(format!("{}", if number == 1 { continue } else { number }));
+            tokio::select! {
+                count = counter.fetch() => if count.is_err() { break },
+                () = std::future::pending() => break,
+            }
+            async_with! { Open(number) as inner => {
+                if inner.next() == 3 {
+                    continue;
+                }
+                names.extend(vec![if inner.count == 5 { break } else { String::new() }]);
+            } }
+        } }
+    }
+    names.len() as u64
+}

@@ -272,34 +272,35 @@ fn block<'a>(
         let Some((plan, rest)) = items.split_first() else {
             return inside(run, body, tail, id).await;
         };
-        // The one place that opens a block; a manager's type decides how, so there is one for each.
+        // The one place that opens a block; a manager's type decides how, so there is one for each. One that suppresses
+        // has an `else`.
         macro_rules! one {
-            ($($make:tt)*) => {
+            (else $($make:tt)*) => { one!(@[else { Left::Skipped }] $($make)*) };
+            (@[$($otherwise:tt)*] $($make:tt)*) => {
                 Ok(async_with! { run.try_make(plan.clone())?.$($make)* => {
                     block(run, rest, body, tail, id).await?
-                } else {
-                    Left::Skipped
-                }})
+                } $($otherwise)* })
             };
+            ($($make:tt)*) => { one!(@[] $($make)*) };
         }
         match (plan.kind, plan.verdict, plan.interrupts) {
             (Kind::Generator, None, _) => one!(generator::<()>()),
-            (Kind::Generator, Some(_), _) => one!(generator::<Verdict>()),
+            (Kind::Generator, Some(_), _) => one!(else generator::<Verdict>()),
             (Kind::ScopedGenerator, None, _) => one!(scoped_generator()),
-            (Kind::ScopedGenerator, Some(_), _) => one!(deciding_scoped_generator()),
+            (Kind::ScopedGenerator, Some(_), _) => one!(else deciding_scoped_generator()),
             (Kind::Pushed | Kind::Callback, ..) => unreachable!("only a stack has exits alone"),
             (Kind::Surviving, None, None) if plan.can_fail() => one!(surviving::<(), Boom>()),
             (Kind::Surviving, None, None) => one!(surviving::<(), Infallible>()),
-            (Kind::Surviving, Some(_), None) => one!(surviving::<Verdict, Boom>()),
+            (Kind::Surviving, Some(_), None) => one!(else surviving::<Verdict, Boom>()),
             (Kind::Surviving, None, Some(_)) => one!(surviving::<(), Boom>().interrupting()),
             (Kind::Surviving, Some(_), Some(_)) => {
-                one!(surviving::<Verdict, Boom>().interrupting())
+                one!(else surviving::<Verdict, Boom>().interrupting())
             }
             (Kind::Scoped, None, None) if plan.can_fail() => one!(scoped::<(), Boom>()),
             (Kind::Scoped, None, None) => one!(scoped::<(), Infallible>()),
-            (Kind::Scoped, Some(_), None) => one!(scoped::<Verdict, Boom>()),
+            (Kind::Scoped, Some(_), None) => one!(else scoped::<Verdict, Boom>()),
             (Kind::Scoped, None, Some(_)) => one!(scoped::<(), Boom>().interrupting()),
-            (Kind::Scoped, Some(_), Some(_)) => one!(scoped::<Verdict, Boom>().interrupting()),
+            (Kind::Scoped, Some(_), Some(_)) => one!(else scoped::<Verdict, Boom>().interrupting()),
         }
     })
 }

@@ -3,5 +3,8 @@
 #![deny(future_incompatible)]
 
 #[cfg(test)]
+#[path = "../../../it/hygiene.rs"]
+mod hygiene;
+#[cfg(test)]
 #[path = "../../../it/names.rs"]
 mod names;

@@ -15,6 +15,10 @@
     tail_expr_drop_order
 )]
 
+#[cfg(test)]
+#[path = "../../../it/hygiene.rs"]
+mod hygiene;
+
 use std::convert::Infallible;
 
 use async_with::{AsyncContextManager, Cause};
