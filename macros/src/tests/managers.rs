@@ -8,7 +8,7 @@ use quote::format_ident;
 fn kind(function: &str) -> String {
     let text = super::line(super::expand(function));
     let (returned, made) = text.split_once(" { ").expect("a function has a body");
-    assert!(made.starts_with("let __async_with_body = move |"), "{text}");
+    assert!(made.contains("; let __async_with_body = "), "{text}");
     let made_by = |kind: &str| {
         made.ends_with(&format!(
             "unsafe {{ async_with::expansion::{kind}(__async_with_body) }} }}"
