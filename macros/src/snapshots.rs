@@ -561,12 +561,10 @@ fn generator() {
         <io::Result<File> as async_with::expansion::ResultParts>::Error,
         (),
         > {
-            let __async_with_body = move |
-            __async_with_yielder: async_with::expansion::Yielder<
-            <io::Result<File> as async_with::expansion::ResultParts>::Value,
-            <io::Result<File> as async_with::expansion::ResultParts>::Error,
-            >|
-            async move {
+            let __async_with_types = async_with::expansion::Ty::<
+            (<io::Result<File> as async_with::expansion::ResultParts>::Value, <io::Result<File> as async_with::expansion::ResultParts>::Error),
+            >::new();
+            let __async_with_body = async_with::expansion::body(&__async_with_types, move |__async_with_yielder| async move {
                 let __async_with_return = async_with::expansion::Ty::<
                 async_with::expansion::Result<
                 (),
@@ -596,7 +594,7 @@ fn generator() {
                     };
                     async_with::expansion::ended(0, &__async_with_return, __async_with_tail)
                 }
-            };
+            });
             unsafe { async_with::expansion::surviving(__async_with_body) }
         }
     "#]].assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));

@@ -166,7 +166,8 @@ impl Generator {
             quote_spanned!(span=> #runtime::scoped(__async_with_body))
         });
         quote_spanned! {span=>
-            let __async_with_body = move |__async_with_yielder: #runtime::Yielder<#resource, #error>| #future;
+            let __async_with_types = #runtime::Ty::<(#resource, #error)>::new();
+            let __async_with_body = #runtime::body(&__async_with_types, move |__async_with_yielder| #future);
             #manager
         }
     }

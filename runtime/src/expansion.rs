@@ -1532,6 +1532,12 @@ impl<T, E> ResultParts for Result<T, E> {
 
 // --- Generators -------------------------------------------------------------------------------------------------------
 
+/// The body of a generator, whose yielder is one of these types. They are not written at the parameter of the closure: a
+/// lifetime that is left out there would be another one at each call.
+pub fn body<R, E, F, B: FnOnce(Yielder<R, E>) -> F>(_: &Ty<(R, E)>, body: B) -> B {
+    body
+}
+
 /// A `return` or the tail of a generator's body, after its yield.
 pub fn ended<V, E, K, T: Tail<V, E, K>>(_: K, _: &Ty<Result<V, E>>, tail: T) -> Result<V, E> {
     tail.into_exit()

@@ -77,10 +77,14 @@ pub use stack::{
 ///   SYN-6).
 /// - The whole is an expression. Expected types reach the body's tail, and the function's return type every `return`
 ///   (rule SYN-7).
+/// - The body is lent the resource, which cannot leave it (rule ORD-5). Where it does, rustc says that a value is moved out
+///   of while it is borrowed (E0505), at the name after `as`: let the body's value be what was made of the resource.
 /// - Items are evaluated and entered from the left, each after the one before was bound; exits run in reverse, one after
 ///   the other (rules ORD-1 to ORD-3).
 /// - `?`, `return`, `break` and `continue` mean what they mean without the macro; every exit is awaited before control
 ///   leaves (rules FLO-1 to FLO-7).
+/// - `else { .. }` gives the value when a failure was suppressed (rule SYN-5). Where no manager suppresses, it is refused
+///   (rule SUP-3).
 ///
 /// ```
 /// use async_with::{async_with, move_on_after};

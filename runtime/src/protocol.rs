@@ -15,7 +15,8 @@ use crate::{Cause, ExitVerdict, Interruption, NoInterruption, Raised};
 /// [Writing a manager](crate::guide::writing_a_manager) is a page of the guide.
 ///
 /// The two methods are Python's `__aenter__` and `__aexit__`. Exit takes the resource back by value: it exists exactly
-/// as long as the manager is entered. The resource can be any type, also one of another crate.
+/// as long as the manager is entered. The resource can be any type, also one of another crate. Above the `impl`,
+/// [`#[async_context_manager]`](crate::async_context_manager) infers the associated types.
 ///
 /// # Example
 ///
@@ -158,8 +159,8 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     /// Resolves when the body is to be interrupted, to the error that is then raised (rule CAN-6). By default it never
     /// does, and the type says so.
     ///
-    /// An [`Interruption`] is any future. An implementation must capture neither `self` nor the resource, hence
-    /// `use<Self>`:
+    /// An [`Interruption`] is any future; write the trait all the same, as rustc wants the words of the trait's signature.
+    /// An implementation must capture neither `self` nor the resource, hence `use<>`:
     ///
     /// ```
     /// # use async_with::{AsyncContextManager, Cause, Interruption};

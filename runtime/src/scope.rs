@@ -68,9 +68,13 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
         else {
             unreachable!("a block is entered before its body runs")
         };
-        let interrupt = match catch_unwind(AssertUnwindSafe(|| interrupt(manager, resource))) {
-            Ok(interrupt) if interrupt.is_never() => Interrupt::Never,
-            Ok(interrupt) => Interrupt::MayFire { interrupt },
+        // One that never fires is dropped in here, too: all of it is the user's code.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            Some(interrupt(manager, resource)).filter(|interrupt| !interrupt.is_never())
+        }));
+        let interrupt = match made {
+            Ok(None) => Interrupt::Never,
+            Ok(Some(interrupt)) => Interrupt::MayFire { interrupt },
             Err(payload) => Interrupt::Panicked {
                 payload: Some(Box::new(payload)),
             },

@@ -575,7 +575,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         manager.enter_into(self)
     }
 
-    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error.
+    /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error: its error is `Infallible`, or
+    /// that of what moves on after an interruption, as [`move_on_after`](crate::move_on_after) does.
     ///
     /// ```
     /// # use async_with::{AsyncExitStack, async_with, nullcontext};
@@ -604,14 +605,14 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         manager: M,
     ) -> impl Future<Output = &mut M::Resource> + Send + use<'_, M, E, V>
     where
-        M: AsyncContextManager<Error = Infallible>,
+        M: AsyncContextManager<Error: RaisedAs<E, NeverRaised>>,
         V: Takes<M::Exit>,
     {
         let entering = EnteredInto::<E, V, NeverRaised>::enter_into(manager, self);
         async {
             match entering.await {
                 Ok(resource) => resource,
-                Err(never) => match never {},
+                Err(_) => never_raised(),
             }
         }
     }

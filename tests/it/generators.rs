@@ -887,3 +887,31 @@ async fn the_function_is_the_name() {
     }
     assert_eq!(run(&Log::new()).await, Ok(()));
 }
+
+/// GEN-4: a lifetime that is left out in the return type is that of the parameter, as in any function.
+#[tokio::test]
+async fn a_resource_may_borrow_from_a_parameter_by_an_elided_lifetime() {
+    #[async_context_manager]
+    async fn first_word(text: &str) -> Result<&str, Infallible> {
+        let (_word, _cause) = yield_!(text.split(' ').next().unwrap_or_default());
+        Ok(())
+    }
+
+    struct Page(Vec<String>);
+
+    impl Page {
+        #[async_context_manager]
+        async fn line(&mut self, number: usize) -> Result<&mut String, Infallible> {
+            let (line, _cause) = yield_!(&mut self.0[number]);
+            line.push('.');
+            Ok(())
+        }
+    }
+
+    let text = String::from("two words");
+    let length = async_with! { first_word(&text) as word => { word.len() } };
+    assert_eq!(length, 3);
+    let mut page = Page(vec![String::from("first"), String::from("second")]);
+    async_with! { page.line(1) as line => { line.push_str(" line"); } }
+    assert_eq!(page.0, ["first", "second line."]);
+}

@@ -4,13 +4,15 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use async_with::report::{self, Entry, Phase};
 use async_with::{
     AsyncContextManager, AsyncExitStack, Cause, Interruption, Raised, ScopedAsyncContextManager,
     Verdict, async_with,
 };
-use async_with_tests::{Boom, Log};
+use async_with_tests::{Boom, Log, short};
 use futures::FutureExt;
 
 async fn caught<T>(
@@ -445,4 +447,67 @@ async fn a_suppressed_error_that_panics_when_it_is_dropped() {
     .await;
     assert_eq!((payload(result), reported), ("volatile", vec![]));
     assert_eq!(log.take(), events);
+}
+
+/// PAN-3, EXI-1: a panic of what tells whether an interruption ever fires, or of its drop, is that of `interrupt`.
+#[tokio::test]
+async fn a_panic_of_an_interruption_that_never_fires() {
+    struct Never {
+        asked: bool,
+    }
+
+    impl Interruption<Infallible> for Never {
+        fn is_never(&self) -> bool {
+            assert!(!self.asked, "is_never");
+            true
+        }
+
+        fn poll_interruption(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Infallible> {
+            Poll::Pending
+        }
+    }
+
+    impl Drop for Never {
+        fn drop(&mut self) {
+            assert!(self.asked, "drop");
+        }
+    }
+
+    struct Writes {
+        log: Log,
+        asked: bool,
+    }
+
+    impl ScopedAsyncContextManager for Writes {
+        type Resource = ();
+        type Error = Infallible;
+        type Exit = ();
+
+        async fn enter(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        async fn exit(self, (): (), cause: Cause) -> Result<(), Infallible> {
+            self.log.write(format!("exit {}", short(cause)));
+            Ok(())
+        }
+
+        fn interrupt(&self, (): &()) -> impl Interruption<Infallible> + use<> {
+            Never { asked: self.asked }
+        }
+    }
+
+    for (asked, message) in [(true, "is_never"), (false, "drop")] {
+        let log = Log::new();
+        let manager = Writes {
+            log: log.clone(),
+            asked,
+        };
+        let block = async {
+            async_with! { manager => { log.write("body"); } }
+        };
+        let panic = AssertUnwindSafe(block).catch_unwind().await.unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&message));
+        assert_eq!(log.take(), ["exit panicked"]);
+    }
 }

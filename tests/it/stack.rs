@@ -1251,3 +1251,18 @@ async fn a_stack_works_in_an_adaptor() {
     ];
     assert_eq!(log.take(), expected);
 }
+
+/// STK-1: what moves on after an interruption is entered as what cannot fail, whatever the error of the stack is.
+#[tokio::test(start_paused = true)]
+async fn what_moves_on_is_entered_in_a_stack_of_any_error() {
+    async fn wait() -> anyhow::Result<bool> {
+        let mut expired = None;
+        async_with! { AsyncExitStack::suppressing() as stack => {
+            let deadline = stack.enter_infallible(move_on_after(Duration::from_secs(1))).await;
+            expired = Some(deadline.clone());
+            std::future::pending::<()>().await;
+        }}
+        Ok(expired.is_some_and(|deadline| deadline.expired()))
+    }
+    assert!(wait().await.expect("nothing fails"));
+}

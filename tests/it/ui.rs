@@ -44,6 +44,7 @@ remedies! {
     "../ui/pass/local-manager-in-spawned-task.rs" local_manager_in_spawned_task,
     "../ui/pass/manage-not-async.rs" manage_not_async,
     "../ui/pass/manager-borrows-with-attribute.rs" manager_borrows_with_attribute,
+    "../ui/pass/manager-without-types.rs" manager_without_types,
     "../ui/pass/mut-in-tuple-pattern.rs" mut_in_tuple_pattern,
     "../ui/pass/mutex-guard-as-manager.rs" mutex_guard_as_manager,
     "../ui/pass/reference-in-tuple-pattern.rs" reference_in_tuple_pattern,

@@ -8,7 +8,7 @@ use quote::format_ident;
 fn kind(function: &str) -> String {
     let text = super::line(super::expand(function));
     let (returned, made) = text.split_once(" { ").expect("a function has a body");
-    assert!(made.starts_with("let __async_with_body = move |"), "{text}");
+    assert!(made.contains("; let __async_with_body = "), "{text}");
     let made_by = |kind: &str| {
         made.ends_with(&format!(
             "unsafe {{ async_with::expansion::{kind}(__async_with_body) }} }}"
@@ -279,10 +279,10 @@ fn paths() {
         -> if b { Permit::give(permit_0, c).await; } else if d { Permit::give(permit_0, e).await; } else { Permit::give(permit_0, f).await; }
 
         if b { yield_!(c) } else { return Err(d) }
-        -> if b { Permit::give(permit_0, c).await } else { return failed(&return, Err(d)) }
+        -> if b { Permit::give(permit_0, c).await } else { return failed( &return, Err(d), ) }
 
         if b { return Err(c); } else { yield_!(d) }
-        -> if b { return failed(&return, Err(c)); } else { Permit::give(permit_0, d).await }
+        -> if b { return failed( &return, Err(c), ); } else { Permit::give(permit_0, d).await }
 
         if yield_!(b) { c }
         -> if Permit::give(permit_0, b).await { c }
@@ -291,7 +291,7 @@ fn paths() {
         -> if b { c } Permit::give(permit_0, d).await; if e { f }
 
         match b { C => yield_!(c), D => { yield_!(d); } E => panic!(), F => { todo!(); } G => loop {}, H => (return d), }
-        -> match b { C => Permit::give(permit_0, c).await, D => { Permit::give(permit_0, d).await; } E => panic!(), F => { todo!(); } G => loop {} H => (return failed(&return, d)), }
+        -> match b { C => Permit::give(permit_0, c).await, D => { Permit::give(permit_0, d).await; } E => panic!(), F => { todo!(); } G => loop {} H => { (return failed( &return, d, )) } }
 
         match b { C => { yield_!(c) } D => { { return Err(d) } } E => a::bail!("e"), F => unreachable!(), }
         -> match b { C => Permit::give(permit_0, c).await, D => { return failed( &return, Err(d), ); } E => a::bail!("e"), F => unreachable!(), }
@@ -327,7 +327,7 @@ fn returns() {
         -> Permit::give(permit_0, b).await; return ended(0, &return, Ok(c));
 
         yield_!(b); loop { return Ok(c) }
-        -> Permit::give(permit_0, b).await; loop { return ended(0, &return, Ok(c)); }
+        -> Permit::give(permit_0, b).await; loop { return ended( 0, &return, Ok(c), ); }
 
         yield_!(b); async { return c }; || return d; fn e() { return }
         -> Permit::give(permit_0, b).await; async { return c }; || return d; fn e() { return; }
@@ -636,19 +636,19 @@ fn kept() {
             -> impl ScopedAsyncContextManager for A { type Resource = (); type Error = (); type Exit = (); async fn enter( &mut self, ) -> Result<Self::Resource, Self::Error> { ::core::future::pending().await } async fn exit( self, _: Self::Resource, _: ::async_with::Cause, ) -> Result<Self::Exit, Self::Error> { ::core::future::pending().await } }
 
             #[async_context_manager] fn f() -> Result<A, B> { yield_!() }
-            -> fn f() -> Generated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), > { let body = move | yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { surviving(body) } }
+            -> fn f() -> Generated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), > { let types = Ty::< ( <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, ), >::new(); let body = body( &types, move |yielder| pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(), ); unsafe { surviving(body) } }
 
             #[async_context_manager(a)] pub async fn f<T>(&self, (a, b): T) -> Result<A, B> { yield_!() }
-            -> pub fn f<T>( &self, argument_1: T, ) -> ScopedGenerated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), impl ::core::future::Future< Output = Result< (), <Result<A, B> as ResultParts>::Error, >, >, > { let body = move | yielder: Yielder< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, >| pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(); unsafe { scoped(body) } }
+            -> pub fn f<T>( &self, argument_1: T, ) -> ScopedGenerated< <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, (), impl ::core::future::Future< Output = Result< (), <Result<A, B> as ResultParts>::Error, >, >, > { let types = Ty::< ( <Result<A, B> as ResultParts>::Value, <Result<A, B> as ResultParts>::Error, ), >::new(); let body = body( &types, move |yielder| pending::< Result< (), <Result<A, B> as ResultParts>::Error, >, >(), ); unsafe { scoped(body) } }
 
             #[async_context_manager(a)] async fn f() -> Option<A> { return Ok(Verdict) }
-            -> fn f() -> Generated< (), ::core::convert::Infallible, ::async_with::Verdict, > { ::core::compile_error! { "`return` before the `yield_!`; only an error may leave here, `return Err(..)`" } let body = move | yielder: Yielder< (), ::core::convert::Infallible, >| pending::< Result<::async_with::Verdict, ::core::convert::Infallible>, >(); unsafe { surviving(body) } }
+            -> fn f() -> Generated< (), ::core::convert::Infallible, ::async_with::Verdict, > { ::core::compile_error! { "`return` before the `yield_!`; only an error may leave here, `return Err(..)`" } let types = Ty::< ((), ::core::convert::Infallible), >::new(); let body = body( &types, move |yielder| pending::< Result< ::async_with::Verdict, ::core::convert::Infallible, >, >(), ); unsafe { surviving(body) } }
 
             #[async_context_manager]
             #[a]
             #[b::async_with]
             async fn f() { c }
-            -> #[a] fn f() -> Generated<(), ::core::convert::Infallible, ()> { let body = move | yielder: Yielder< (), ::core::convert::Infallible, >| pending::< Result<(), ::core::convert::Infallible>, >(); unsafe { surviving(body) } }
+            -> #[a] fn f() -> Generated<(), ::core::convert::Infallible, ()> { let types = Ty::< ((), ::core::convert::Infallible), >::new(); let body = body( &types, move |yielder| pending::< Result<(), ::core::convert::Infallible>, >(), ); unsafe { surviving(body) } }
         "##]],
         |input| {
             super::below(

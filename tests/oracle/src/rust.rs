@@ -262,8 +262,8 @@ impl Printer {
 
     /// A way out, with and without a label, and in the arguments of another macro.
     fn leave(&self, id: Id, way: Way) -> String {
-        let innermost = self.targets.iter().rev().find(|(_, is_loop)| *is_loop);
-        let is_innermost = |target| innermost.is_some_and(|&(id, _)| id == target);
+        // Behind a labeled block, a jump has to have a label.
+        let is_innermost = |target| self.targets.last() == Some(&(target, true));
         let leave = match way {
             Way::Break(target) if self.targets.contains(&(target, false)) => {
                 format!("break 'l{target} {id}")
