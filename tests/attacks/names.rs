@@ -18,6 +18,9 @@ const __yielder: Stolen = Stolen;
 const __argument_0: Stolen = Stolen;
 const __body: Stolen = Stolen;
 const __tail: Stolen = Stolen;
+const __return: Stolen = Stolen;
+const __value: Stolen = Stolen;
+const __scope: Stolen = Stolen;
 
 fn give(_: Stolen) -> Stolen {
     stolen(())
