@@ -147,6 +147,24 @@ fn mentions_jump(tokens: TokenStream) -> bool {
     })
 }
 
+/// Whether the last statement of a body is a jump, as far as is seen without parsing it.
+pub(crate) fn ends_in_jump(body: TokenStream) -> bool {
+    let is_semicolon =
+        |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
+    let is_block = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    let mut tokens: Vec<TokenTree> = body.into_iter().collect();
+    tokens.pop_if(|last| is_semicolon(last));
+    let jump = tokens.iter().rposition(|token| {
+        let jumps = ["return", "break", "continue"];
+        matches!(token, TokenTree::Ident(word) if jumps.iter().any(|jump| word == jump))
+    });
+    jump.is_some_and(|at| {
+        // It begins a statement, which is the last.
+        let begins = at == 0 || is_semicolon(&tokens[at - 1]) || is_block(&tokens[at - 1]);
+        begins && !tokens[at..].iter().any(is_semicolon)
+    })
+}
+
 struct Jumps<'a> {
     /// The path of what the expansion calls.
     runtime: &'a TokenStream,

@@ -95,6 +95,8 @@ struct Expansion {
     with_else: bool,
     /// The yield of a generator is in the body.
     yields: bool,
+    /// The body ends with a jump, so that control comes behind the block only after a suppression.
+    ends_in_jump: bool,
 }
 
 impl Expansion {
@@ -111,6 +113,7 @@ impl Expansion {
             jumps,
             with_else: block.otherwise.is_some(),
             yields,
+            ends_in_jump: block.otherwise.is_none() && body::ends_in_jump(block.body.stream()),
         }
     }
 
@@ -122,12 +125,7 @@ impl Expansion {
             ..
         } = self;
         let span = *span;
-        let Names {
-            returns,
-            value_type,
-            value,
-            ..
-        } = names;
+        let Names { value, .. } = names;
         let payloads = self
             .jumps
             .iter()
@@ -144,6 +142,12 @@ impl Expansion {
                 }
             });
         let levels = self.level(block, 0);
+        if self.ends_in_jump {
+            return self.behind_jump(
+                &quote_spanned!(span=> #(#payloads)* #levels),
+                block.items.len(),
+            );
+        }
         let whole = match &block.otherwise {
             None => levels,
             Some(Else {
@@ -161,16 +165,44 @@ impl Expansion {
                 }
             }
         };
+        let value = self.pinned(&quote_spanned!(span=> #(#payloads)* #whole));
+        quote_spanned!(span=> { #value })
+    }
+
+    /// The value, with the types of the body known before it: that of the function's return, and its own.
+    fn pinned(&self, whole: &TokenStream) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let Names {
+            returns,
+            value_type,
+            ..
+        } = &self.names;
+        quote_spanned! {*span=>
+            let #returns = #runtime::Ty::new();
+            #[allow(unreachable_code, clippy::diverging_sub_expression)]
+            if false { return #runtime::Ty::value(&#returns); }
+            let #value_type = #runtime::Ty::new();
+            if false { #runtime::Ty::value(&#value_type) } else { #whole }
+        }
+    }
+
+    /// The value of a block whose body ends with a jump: `!`, if no exit can suppress.
+    fn behind_jump(&self, whole: &TokenStream, levels: usize) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let span = *span;
+        let skips: Vec<Ident> = (0..levels).map(|number| self.skip(number)).collect();
+        let mut types = quote_spanned!(span=> ());
+        for skip in skips.iter().rev() {
+            types = quote_spanned!(span=> (&#skip, #types));
+        }
+        let (fallen, value) = (self.names.other("fallen"), self.pinned(whole));
+        // The types are known behind the block.
         quote_spanned! {span=>
             {
-                let #returns = #runtime::Ty::new();
-                #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                if false { return #runtime::Ty::value(&#returns); }
-                let #value_type = #runtime::Ty::new();
-                if false { #runtime::Ty::value(&#value_type) } else {
-                    #(#payloads)*
-                    #whole
-                }
+                use #runtime::fall::*;
+                #(let #skips = #runtime::Ty::new();)*
+                let #fallen = { #value };
+                (&&#runtime::Fall::new(#types)).__async_with_fall(#fallen)
             }
         }
     }
@@ -255,7 +287,7 @@ impl Expansion {
             },
         );
         let inner = self.inner(block, number, closing);
-        let inside = if self.with_else {
+        let inside = if self.with_else || self.ends_in_jump {
             number + 1..block.items.len()
         } else {
             0..0
@@ -476,7 +508,7 @@ impl Expansion {
         } = names;
         let outermost = number == 0;
         let jumps_exist = *with_else || !self.jumps.is_empty();
-        let (skip, skip_number) = (self.skip(number), self.skip_number());
+        let (of_skip, skip_number) = (self.skip(number), self.skip_number());
         let fallen = if *with_else && outermost {
             quote_spanned!(span=> #runtime::Some(#value))
         } else {
@@ -484,18 +516,23 @@ impl Expansion {
         };
         let on_skip = match (*with_else, outermost) {
             (false, _) => {
-                let [value_type, skipped] =
+                let [value_type, skipped_here] =
                     [value_type, skipped].map(|name| place::name(name, opening));
                 let skip = if self.yields { "skip_no_yield" } else { "skip" };
                 let [skip, no_jump] = [skip, "no_jump"].map(|name| self.at(opening, &[name]));
-                quote_spanned!(opening=> #skip(&#value_type, #skipped, #no_jump))
+                let value = quote_spanned!(opening=> #skip(&#value_type, #skipped_here, #no_jump));
+                if self.ends_in_jump {
+                    quote_spanned!(span=> { #runtime::Ty::is(&#of_skip, &#skipped); #value })
+                } else {
+                    value
+                }
             }
             (true, true) => {
-                quote_spanned!(span=> { #runtime::Ty::is(&#skip, &#skipped); #runtime::None })
+                quote_spanned!(span=> { #runtime::Ty::is(&#of_skip, &#skipped); #runtime::None })
             }
             (true, false) => quote_spanned! {span=>
                 {
-                    #runtime::Ty::is(&#skip, &#skipped);
+                    #runtime::Ty::is(&#of_skip, &#skipped);
                     return #runtime::jump(&#ended, #skip_number).await
                 }
             },

@@ -833,6 +833,41 @@ impl ElseRuns for Nothing {}
 /// Asks of a block with an `else` whether that can run.
 pub fn else_runs<S: AnyMaySuppress<K, Answer: ElseRuns>, K>(_: &S, _: K) {}
 
+/// What control comes to behind a block whose body ends with a jump: pairs of what the exit of one manager leaves and of
+/// the others. Method lookup finds out whether one of them may suppress: if none does, nothing comes there.
+pub struct Fall<S>(S);
+
+impl<S> Fall<S> {
+    pub fn new(types: S) -> Self {
+        Fall(types)
+    }
+}
+
+/// That none of the managers of a block suppresses.
+pub trait NoneSuppresses {}
+impl NoneSuppresses for () {}
+impl<Others: NoneSuppresses> NoneSuppresses for (&Ty<Infallible>, Others) {}
+
+pub trait FallNever {
+    fn __async_with_fall<V>(&self, _: V) -> ! {
+        unreachable!("the body ends with a jump")
+    }
+}
+
+pub trait FallThrough {
+    fn __async_with_fall<V>(&self, value: V) -> V {
+        value
+    }
+}
+
+impl<S: NoneSuppresses> FallNever for &Fall<S> {}
+impl<S> FallThrough for Fall<S> {}
+
+/// What the expansion brings into scope to go on behind such a block.
+pub mod fall {
+    pub use super::{FallNever as _, FallThrough as _};
+}
+
 // --- Raising ------------------------------------------------------------------------------------------------------
 
 /// What an enter's or an exit's error can leave as (rule ERR-1). `K` is an integer: `i32` for an error that cannot be,

@@ -382,3 +382,54 @@ mod macros {
         }
     }
 }
+
+mod ends {
+    use super::*;
+
+    /// FLO-1: behind a body that ends with a jump there is nothing, with a semicolon or without.
+    #[tokio::test]
+    async fn that_are_not_reached() {
+        async fn returns(first: bool) -> u8 {
+            if first {
+                async_with! { nullcontext(()) => { return 1u8; } };
+            } else {
+                async_with! { nullcontext(()), nullcontext(()) => {
+                    {}
+                    return 2u8
+                }};
+            }
+        }
+        async fn continues(numbers: &[Option<u8>]) -> u8 {
+            for number in numbers {
+                let number = if let Some(number) = number {
+                    number
+                } else {
+                    async_with! { nullcontext(()) => { continue; } };
+                };
+                return *number;
+            }
+            async_with! { nullcontext(()) => { return 0 } }
+        }
+        assert_eq!([returns(true).await, returns(false).await], [1, 2]);
+        assert_eq!(continues(&[None, Some(3)]).await, 3);
+        assert_eq!(continues(&[None]).await, 0);
+    }
+
+    /// SUP-2, FLO-1: unless one of the exits suppresses.
+    #[tokio::test]
+    async fn that_are_reached_after_a_suppression() {
+        async fn outside() -> Result<u8, std::fmt::Error> {
+            async_with! { suppress::<std::fmt::Error>(), nullcontext(()) => {
+                return Err(std::fmt::Error);
+            }};
+            Ok(1)
+        }
+        async fn inside() -> Result<u8, std::fmt::Error> {
+            async_with! { nullcontext(()), suppress::<std::fmt::Error>() => {
+                return Err(std::fmt::Error);
+            }}
+            Ok(2)
+        }
+        assert_eq!((outside().await, inside().await), (Ok(1), Ok(2)));
+    }
+}

@@ -103,6 +103,7 @@ async fn test_with_8() {
         }}
         Ok(())
     }
+    #[allow(clippy::never_loop)]
     async fn breaks(log: &Log) -> Result<(), Boom> {
         for _ in 0..2 {
             async_with! { witness(log, "a").exit_fails("Exit") => {

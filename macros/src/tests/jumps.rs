@@ -473,3 +473,51 @@ fn blocks_of_macros() {
         ]
     );
 }
+
+/// A body that ends with a jump, which is seen from its tokens.
+#[test]
+fn ends() {
+    super::check(
+        &expect![[r#"
+            return
+            -> true
+
+            return a;
+            -> true
+
+            break 'a { b }
+            -> true
+
+            a; continue;
+            -> true
+
+            if a { b } return match c { d => e };
+            -> true
+
+            a; return b; c
+            -> false
+
+            return a; { b }
+            -> false
+
+            if a { return b }
+            -> false
+
+            let a = return;
+            -> false
+
+            || return a;
+            -> false
+
+            #[cfg(a)] return b;
+            -> false
+
+            a.r#return
+            -> false
+        "#]],
+        |input| {
+            let ends = body::ends_in_jump(super::tokens(input));
+            super::below(input, [ends.to_string()])
+        },
+    );
+}
