@@ -514,7 +514,7 @@ impl Expansion {
         } else {
             quote_spanned!(span=> #value)
         };
-        let on_skip = match (*with_else, outermost) {
+        let skipping = match (*with_else, outermost) {
             (false, _) => {
                 let [value_type, skipped_here] =
                     [value_type, skipped].map(|name| place::name(name, opening));
@@ -537,7 +537,7 @@ impl Expansion {
                 }
             },
         };
-        let on_jump = match (jumps_exist, outermost) {
+        let jumping = match (jumps_exist, outermost) {
             (false, _) => quote_spanned!(span=> { let _ = #jumped; #runtime::no_jump() }),
             (true, false) => quote_spanned!(span=> return #runtime::jump(&#ended, #jumped).await),
             (true, true) => {
@@ -563,8 +563,8 @@ impl Expansion {
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 return #raise(#error);
             }
-            #runtime::Concluded::Skipped(#skipped) => #on_skip,
-            #runtime::Concluded::Jump(#jumped) => #on_jump,
+            #runtime::Concluded::Skipped(#skipped) => #skipping,
+            #runtime::Concluded::Jump(#jumped) => #jumping,
         }
     }
 
