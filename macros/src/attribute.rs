@@ -4,7 +4,6 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -528,7 +527,7 @@ impl Forms<'_> {
         if group.delimiter() != Delimiter::Brace {
             return token;
         }
-        let Ok(stmts) = statements.parse2(group.stream()) else {
+        let Ok(stmts) = parse::statements.parse2(group.stream()) else {
             return token;
         };
         let mut block = Block {
@@ -537,27 +536,6 @@ impl Forms<'_> {
         };
         self.visit_block_mut(&mut block);
         braced(&block, group.span_close()).into()
-    }
-}
-
-/// Statements, with whatever is none at the end: what is being written is to be completed by the editor, and what is wrong
-/// is rustc's to say.
-fn statements(input: ParseStream<'_>) -> syn::Result<Vec<Stmt>> {
-    let mut before = Vec::new();
-    loop {
-        let rest = input.fork();
-        if let Ok(stmts) = Block::parse_within(&rest) {
-            before.extend(stmts);
-            input.advance_to(&rest);
-            return Ok(before);
-        }
-        let next = input.fork();
-        let Ok(stmt) = next.parse() else {
-            before.push(Stmt::Expr(Expr::Verbatim(input.parse()?), None));
-            return Ok(before);
-        };
-        before.push(stmt);
-        input.advance_to(&next);
     }
 }
 

@@ -37,6 +37,7 @@ use syn::spanned::Spanned;
 use crate::body::{self, Jump};
 use crate::errors;
 use crate::parse::{Block, Else, Item};
+use crate::place;
 
 /// Expands the runtime crate's path followed by what the user wrote.
 pub(crate) fn block(input: TokenStream) -> TokenStream {
@@ -216,8 +217,8 @@ impl Expansion {
             types = quote_spanned!(keyword=> (&#skip, #types));
             ties = quote_spanned!(keyword=> (0, #ties));
         }
-        let asking = self.at(keyword);
-        let ask = quote_spanned!(keyword=> #asking::else_runs(&#types, #ties));
+        let else_runs = self.at(keyword, &["else_runs"]);
+        let ask = quote_spanned!(keyword=> #else_runs(&#types, #ties));
         quote_spanned! {span=>
             #(let #skips = #runtime::Ty::new();)*
             #ask;
@@ -229,11 +230,12 @@ impl Expansion {
         self.names.other(&format!("skip_{number}"))
     }
 
-    /// The path of what the expansion calls, at another place.
-    fn at(&self, span: Span) -> TokenStream {
-        let mut path = self.path.clone();
-        path.set_span(span);
-        quote_spanned!(span=> #path::expansion)
+    /// The path of something that the expansion calls, at another place.
+    fn at(&self, place: Span, names: &[&str]) -> TokenStream {
+        let path = at(&self.path, place::start(place));
+        let names = ["expansion"].iter().chain(names);
+        let names = names.map(|name| Ident::new(name, place::end(place)));
+        quote_spanned!(place=> #path #(::#names)*)
     }
 
     /// The level of the item with this number, and everything inside it.
@@ -268,45 +270,20 @@ impl Expansion {
             .pat
             .as_ref()
             .map_or(opening, |pat| span.located_at(pat.span()));
-        let scope = at(&names.scope, lending);
+        // An error calls the scope what is at its place: the pattern.
+        let scope = at(&names.scope, place::end(lending));
+        let r#mut = place::word("mut", lending);
         let open = self.open(item, opening);
-        let enter = {
-            let (runtime, returns) = (self.at(opening), at(returns, opening));
-            quote_spanned! {opening=>
-                let #raise = #runtime::Scope::raises(&#scope, 0, &#returns);
-                match #runtime::EnterBy::enter(
-                    &mut #scope,
-                    #runtime::ScopedAsyncContextManager::enter,
-                )
-            }
-        };
-        let lend = {
-            let runtime = self.at(lending);
-            quote_spanned! {lending=>
-                #runtime::LendBy::lend(&mut #scope, #runtime::ScopedAsyncContextManager::interrupt)
-            }
-        };
-        let settle = {
-            let runtime = self.at(closing);
-            let [stopped, value, ended] = [stopped, value, ended].map(|name| at(name, closing));
-            quote_spanned! {closing=>
-                #runtime::ConcludeBy::conclude(
-                    #runtime::settle(
-                        #scope, #stopped, #value, &#ended,
-                        #runtime::tie(0, 0.0, 0), #runtime::tie(0, 0.0, 0),
-                    ),
-                    #runtime::ScopedAsyncContextManager::exit,
-                )
-            }
-        };
+        let enter = self.enter(opening);
+        let lend = self.lend(lending);
+        let settle = self.settle(lending, closing);
         let bind = item.pat.as_ref().map_or_else(
             || quote_spanned!(span=> let _ = #lent;),
             |pat| {
-                let lent = at(lent, lending);
-                quote_spanned! {lending=>
-                    #[allow(clippy::no_effect_underscore_binding)]
-                    let #pat = #lent;
-                }
+                let r#let = place::word("let", lending);
+                let resource = place::name(lent, lending);
+                let allow = quote_spanned!(span=> #[allow(clippy::no_effect_underscore_binding)]);
+                quote_spanned!(lending=> #allow #r#let #pat = #resource;)
             },
         );
         let inner = self.inner(block, number, closing);
@@ -317,11 +294,11 @@ impl Expansion {
         };
         let skips: Vec<Ident> = inside.map(|number| self.skip(number)).collect();
         // The place of the body in messages about its type.
-        let keyword = quote_spanned!(opening=> async);
+        let keyword = place::word_at("async", opening, &item.expr);
         let conclusion = self.conclusion(number, opening);
         quote_spanned! {span=>
             match {
-                let mut #scope = #open;
+                let #r#mut #scope = #open;
                 #enter.await {
                     #runtime::Ok(()) => {}
                     #runtime::Err(#error) => {
@@ -358,15 +335,69 @@ impl Expansion {
 
     /// Makes the scope of an item: of which kind its manager is, method lookup finds out.
     fn open(&self, item: &Item, opening: Span) -> TokenStream {
-        let runtime = &self.runtime;
         let opener = &self.names.opener;
         let expr = delimited(&item.expr, self.span);
+        let [r#use, r#let, open] = ["use", "let", "open"].map(|word| place::word(word, opening));
+        let traits = self.at(opening, &["open"]);
+        let new = self.at(opening, &["Opener", "new"]);
+        let kind = place::word_at("__async_with_open", opening, &item.expr);
         quote_spanned! {opening=>
             {
-                use #runtime::open::*;
-                let #opener = #runtime::Opener::new(#expr);
-                (&&&&&#opener).__async_with_open().open(#opener)
+                #r#use #traits::*;
+                #r#let #opener = #new(#expr);
+                (&&&&&#opener).#kind().#open(#opener)
             }
+        }
+    }
+
+    /// Finds out how errors are raised, and enters, up to the future.
+    fn enter(&self, opening: Span) -> TokenStream {
+        let Names {
+            scope,
+            returns,
+            raise,
+            ..
+        } = &self.names;
+        let [r#let, r#match, r#mut] =
+            ["let", "match", "mut"].map(|word| place::word(word, opening));
+        let raises = self.at(opening, &["Scope", "raises"]);
+        let returns = place::name(returns, opening);
+        let enter = self.at(opening, &["EnterBy", "enter"]);
+        let by = self.at(opening, &["ScopedAsyncContextManager", "enter"]);
+        quote_spanned! {opening=>
+            #r#let #raise = #raises(&#scope, 0, &#returns);
+            #r#match #enter(&#r#mut #scope, #by)
+        }
+    }
+
+    fn lend(&self, lending: Span) -> TokenStream {
+        let scope = place::name(&self.names.scope, lending);
+        let lend = self.at(lending, &["LendBy", "lend"]);
+        let by = self.at(lending, &["ScopedAsyncContextManager", "interrupt"]);
+        let r#mut = place::word("mut", lending);
+        quote_spanned!(lending=> #lend(&#r#mut #scope, #by))
+    }
+
+    fn settle(&self, lending: Span, closing: Span) -> TokenStream {
+        let Names {
+            scope,
+            stopped,
+            value,
+            ended,
+            ..
+        } = &self.names;
+        let scope = place::name(scope, lending);
+        let [stopped, value, ended] =
+            [stopped, value, ended].map(|name| place::name(name, closing));
+        let settle = self.at(closing, &["settle"]);
+        let tie = self.at(closing, &["tie"]);
+        let conclude = self.at(closing, &["ConcludeBy", "conclude"]);
+        let by = self.at(closing, &["ScopedAsyncContextManager", "exit"]);
+        quote_spanned! {closing=>
+            #conclude(
+                #settle(#scope, #stopped, #value, &#ended, #tie(0, 0.0, 0), #tie(0, 0.0, 0)),
+                #by,
+            )
         }
     }
 
@@ -483,11 +514,13 @@ impl Expansion {
         } else {
             quote_spanned!(span=> #value)
         };
-        let on_skip = match (*with_else, outermost) {
+        let skipping = match (*with_else, outermost) {
             (false, _) => {
-                let [value_type, skipped] = [value_type, skipped].map(|name| at(name, opening));
-                let skip = Ident::new(if self.yields { "skip_no_yield" } else { "skip" }, opening);
-                let value = quote_spanned!(opening=> #runtime::#skip(&#value_type, #skipped, #runtime::no_jump));
+                let [value_type, skipped_here] =
+                    [value_type, skipped].map(|name| place::name(name, opening));
+                let skip = if self.yields { "skip_no_yield" } else { "skip" };
+                let [skip, no_jump] = [skip, "no_jump"].map(|name| self.at(opening, &[name]));
+                let value = quote_spanned!(opening=> #skip(&#value_type, #skipped_here, #no_jump));
                 if self.ends_in_jump {
                     quote_spanned!(span=> { #runtime::Ty::is(&#of_skip, &#skipped); #value })
                 } else {
@@ -504,7 +537,7 @@ impl Expansion {
                 }
             },
         };
-        let on_jump = match (jumps_exist, outermost) {
+        let jumping = match (jumps_exist, outermost) {
             (false, _) => quote_spanned!(span=> { let _ = #jumped; #runtime::no_jump() }),
             (true, false) => quote_spanned!(span=> return #runtime::jump(&#ended, #jumped).await),
             (true, true) => {
@@ -530,8 +563,8 @@ impl Expansion {
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 return #raise(#error);
             }
-            #runtime::Concluded::Skipped(#skipped) => #on_skip,
-            #runtime::Concluded::Jump(#jumped) => #on_jump,
+            #runtime::Concluded::Skipped(#skipped) => #skipping,
+            #runtime::Concluded::Jump(#jumped) => #jumping,
         }
     }
 

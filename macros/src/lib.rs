@@ -10,6 +10,7 @@ mod errors;
 mod expand;
 mod generator;
 mod parse;
+mod place;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! tokens of an expression stays as it is: only the places where an item ends have to be found.
 
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
+use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, Expr, Pat, Type};
+use syn::{Error, Expr, Pat, Stmt, Type};
 
 use crate::errors::Errors;
 
@@ -704,5 +705,26 @@ impl Iterator for Operands<'_> {
         };
         self.at = next;
         Some((at, role))
+    }
+}
+
+/// Statements, with whatever is none at the end: what is being written is to be completed by the editor, and what is wrong
+/// is rustc's to say.
+pub(crate) fn statements(input: ParseStream<'_>) -> syn::Result<Vec<Stmt>> {
+    let mut before = Vec::new();
+    loop {
+        let rest = input.fork();
+        if let Ok(stmts) = syn::Block::parse_within(&rest) {
+            before.extend(stmts);
+            input.advance_to(&rest);
+            return Ok(before);
+        }
+        let next = input.fork();
+        let Ok(stmt) = next.parse() else {
+            before.push(Stmt::Expr(Expr::Verbatim(input.parse()?), None));
+            return Ok(before);
+        };
+        before.push(stmt);
+        input.advance_to(&next);
     }
 }

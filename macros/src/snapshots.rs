@@ -38,7 +38,7 @@ fn one_item() {
                             let __opener_5b3372 = async_with::expansion::Opener::new(open(path));
                             (&&&&&__opener_5b3372).__async_with_open().open(__opener_5b3372)
                         };
-                        let __raise_5b3372 = async_with::expansion::Scope::raises(&__scope_5b3372, 0, &__returns_5b3372);
+                        let __raise_5b3372 = async_with::expansion::Scope::raises(&__scope_5b3372, 0, &(__returns_5b3372));
                         match async_with::expansion::EnterBy::enter(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::enter).await {
                             async_with::expansion::Ok(()) => {}
                             async_with::expansion::Err(__error_5b3372) => {
@@ -49,7 +49,7 @@ fn one_item() {
                         let mut __value_5b3372 = async_with::expansion::None;
                         let __ended_5b3372 = async_with::expansion::Ended::new();
                         let __stopped_5b3372 = {
-                            let (__lent_5b3372, __parts_5b3372, __interrupt_5b3372) = async_with::expansion::LendBy::lend(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::interrupt);
+                            let (__lent_5b3372, __parts_5b3372, __interrupt_5b3372) = async_with::expansion::LendBy::lend(&mut (__scope_5b3372), async_with::expansion::ScopedAsyncContextManager::interrupt);
                             let (__returns_5b3372, __value_type_5b3372) = (async_with::expansion::Ty::twin(&__returns_5b3372), async_with::expansion::Ty::twin(&__value_type_5b3372));
                             async_with::expansion::drive(__parts_5b3372, __interrupt_5b3372, &__ended_5b3372, async {
                                 let __returns_5b3372 = __returns_5b3372;
@@ -60,7 +60,7 @@ fn one_item() {
                                 let __value_type_5b3372 = __value_type_5b3372;
                                 let __lent_5b3372 = __lent_5b3372;
                                 #[allow(clippy::no_effect_underscore_binding)]
-                                let file = __lent_5b3372;
+                                let file = (__lent_5b3372);
                                 let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
                                     async_with::expansion::Ty::value(&__value_type_5b3372)
                                 } else {
@@ -71,7 +71,7 @@ fn one_item() {
                                 __end_5b3372.await
                             }).await
                         };
-                        (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle(__scope_5b3372, __stopped_5b3372, __value_5b3372, &__ended_5b3372, async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
+                        (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
                     } {
                         (__conclude_5b3372, __raise_5b3372) => {
                             match __conclude_5b3372.await {
@@ -87,7 +87,7 @@ fn one_item() {
                                     return __raise_5b3372(__error_5b3372);
                                 }
                                 async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
-                                    async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
+                                    async_with::expansion::skip(&(__value_type_5b3372), (__skipped_5b3372), async_with::expansion::no_jump)
                                 }
                                 async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
                                     let _ = __jumped_5b3372;
@@ -114,14 +114,14 @@ fn two_items() {
     });
     let expected = expect![[r#"
           ..
-          let file = __lent_5b3372;
+          let file = (__lent_5b3372);
         + let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), match {
         +     let mut __scope_5b3372 = {
         +         use async_with::expansion::open::*;
         +         let __opener_5b3372 = async_with::expansion::Opener::new(lock(file));
         +         (&&&&&__opener_5b3372).__async_with_open().open(__opener_5b3372)
         +     };
-        +     let __raise_5b3372 = async_with::expansion::Scope::raises(&__scope_5b3372, 0, &__returns_5b3372);
+        +     let __raise_5b3372 = async_with::expansion::Scope::raises(&__scope_5b3372, 0, &(__returns_5b3372));
         +     match async_with::expansion::EnterBy::enter(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::enter).await {
         +         async_with::expansion::Ok(()) => {}
         +         async_with::expansion::Err(__error_5b3372) => {
@@ -132,7 +132,7 @@ fn two_items() {
         +     let mut __value_5b3372 = async_with::expansion::None;
         +     let __ended_5b3372 = async_with::expansion::Ended::new();
         +     let __stopped_5b3372 = {
-        +         let (__lent_5b3372, __parts_5b3372, __interrupt_5b3372) = async_with::expansion::LendBy::lend(&mut __scope_5b3372, async_with::expansion::ScopedAsyncContextManager::interrupt);
+        +         let (__lent_5b3372, __parts_5b3372, __interrupt_5b3372) = async_with::expansion::LendBy::lend(&mut (__scope_5b3372), async_with::expansion::ScopedAsyncContextManager::interrupt);
         +         let (__returns_5b3372, __value_type_5b3372) = (async_with::expansion::Ty::twin(&__returns_5b3372), async_with::expansion::Ty::twin(&__value_type_5b3372));
         +         async_with::expansion::drive(__parts_5b3372, __interrupt_5b3372, &__ended_5b3372, async {
         +             let __returns_5b3372 = __returns_5b3372;
@@ -147,7 +147,7 @@ fn two_items() {
           ..
                           }).await
         +             };
-        +             (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle(__scope_5b3372, __stopped_5b3372, __value_5b3372, &__ended_5b3372, async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
+        +             (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
         +         } {
         +             (__conclude_5b3372, __raise_5b3372) => {
         +                 match __conclude_5b3372.await {
@@ -163,7 +163,7 @@ fn two_items() {
         +                         return __raise_5b3372(__error_5b3372);
         +                     }
         +                     async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
-        +                         async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
+        +                         async_with::expansion::skip(&(__value_type_5b3372), (__skipped_5b3372), async_with::expansion::no_jump)
         +                     }
         +                     async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
         +                         let _ = __jumped_5b3372;
@@ -218,7 +218,7 @@ fn jump() {
     });
     let expected = expect![[r#"
           ..
-          let file = __lent_5b3372;
+          let file = (__lent_5b3372);
         + '__async_with_jump_0: {
               let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
           ..
@@ -279,8 +279,8 @@ fn jump_with_value() {
               match {
           ..
           #[allow(clippy::no_effect_underscore_binding)]
-        - let file = __lent_5b3372;
-        + let file = __lent_5b3372; {
+        - let file = (__lent_5b3372);
+        + let file = (__lent_5b3372); {
         +     __jump_value_0_5b3372 = async_with::expansion::Some(async_with::expansion::Ty::same(&__jump_type_0_5b3372, '__async_with_jump_0: {
                   let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
           ..
@@ -343,7 +343,7 @@ fn otherwise() {
           }
           ..
           async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
-        -     async_with::expansion::skip(&__value_type_5b3372, __skipped_5b3372, async_with::expansion::no_jump)
+        -     async_with::expansion::skip(&(__value_type_5b3372), (__skipped_5b3372), async_with::expansion::no_jump)
         +     async_with::expansion::Ty::is(&__skip_0_5b3372, &__skipped_5b3372);
         +     async_with::expansion::None
           }
@@ -407,7 +407,7 @@ fn endless() {
         &endless,
         &expect![[r#"
               ..
-              let file = __lent_5b3372;
+              let file = (__lent_5b3372);
             + #[allow(unreachable_code)]
               let __end_5b3372 = async_with::expansion::finish(async_with::expansion::Ty::twin(&__value_type_5b3372), if false {
               ..
@@ -581,12 +581,16 @@ fn generator() {
                     let __async_with_tail = '__async_with_place_0: {
                         path.set_extension("txt");
                         let mut file = File::open(path).await?;
-                        let cause = async_with::expansion::Permit::give(unsafe {
-                            if false {
-                                break '__async_with_place_0 async_with::expansion::no_jump();
-                            }
-                            async_with::expansion::Yielder::permit(&__async_with_yielder)
-                        }, &mut file).await;
+                        let cause = {
+                            #[allow(unused_imports)]
+                            use async_with::yield_ as _;
+                            async_with::expansion::Permit::give(unsafe {
+                                if false {
+                                    break '__async_with_place_0 async_with::expansion::no_jump();
+                                }
+                                async_with::expansion::Yielder::permit(&__async_with_yielder)
+                            }, &mut file).await
+                        };
                         if cause.is_clean() {
                             return async_with::expansion::ended(0, &__async_with_return, file.sync_all().await);
                         }

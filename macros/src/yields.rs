@@ -50,13 +50,13 @@ use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Block, Expr, ExprAsync, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprMatch,
-    ExprReturn, ExprWhile, ExprYield, Item, Lifetime, Macro, Stmt, Token, Type, bracketed,
+    ExprReturn, ExprWhile, ExprYield, Item, Lifetime, Macro, Stmt, Token, Type, braced, bracketed,
     parse_quote, parse_quote_spanned,
 };
 
 use crate::errors::{self, Errors};
 use crate::generator::mentions;
-use crate::parse;
+use crate::{parse, place};
 
 /// The inside of `generator!`.
 struct Generator {
@@ -122,7 +122,7 @@ impl Generator {
             failed,
             types: types.map_err(|_| input.error("expected three types"))?,
             moves: input.parse()?,
-            body: input.parse()?,
+            body: body(input)?,
         })
     }
 
@@ -137,8 +137,8 @@ impl Generator {
         let mut yields = Yields::new(&self.runtime, &mut errors);
         yields.visit_block_mut(&mut self.body);
         let found = yields.yielded.is_some() || yields.misplaced;
-        let written_otherwise = yields.written_otherwise;
-        if !found && errors.count() == 0 && !self.failed {
+        let (written_otherwise, unread) = (yields.written_otherwise, yields.unread);
+        if !found && errors.count() == 0 && !self.failed && !unread {
             match written_otherwise {
                 Some(place) => errors.at(place, "a manager yields with a macro; write `yield_!(resource)`"),
                 None => errors.at(
@@ -192,7 +192,7 @@ impl Generator {
             quote_spanned!(end=> #ending::ended(0, &__async_with_return, __async_with_tail));
         // To the lints, the braces of a body that ends with what is generated are not the user's.
         let body = group(span.located_at(braces), quote!(#(#statements)*));
-        let place = place(span, 0);
+        let place = label(span, 0);
         quote_spanned! {span=>
             async move {
                 let __async_with_return = #runtime::Ty::<#result>::new();
@@ -221,7 +221,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 }
 
 /// The label of a body that the yield may be in, by how many others are around it.
-fn place(span: Span, depth: usize) -> Lifetime {
+fn label(span: Span, depth: usize) -> Lifetime {
     let mut label = Lifetime::new(&format!("'__async_with_place_{depth}"), span);
     label.ident.set_span(span);
     label
@@ -234,6 +234,8 @@ struct Yields<'a> {
     yielded: Option<Span>,
     /// A yield was found where it cannot be, and there was an error for it.
     misplaced: bool,
+    /// There is something that is no Rust, or not yet: the yield may be in it.
+    unread: bool,
     /// What may have been meant as one.
     written_otherwise: Option<Span>,
     /// What the code is inside of, where no yield can be.
@@ -281,6 +283,7 @@ impl<'a> Yields<'a> {
             errors,
             yielded: None,
             misplaced: false,
+            unread: false,
             written_otherwise: None,
             inside: None,
             depth: 0,
@@ -377,7 +380,8 @@ impl<'a> Yields<'a> {
 
     /// What stands for the yield. It is awaited right there.
     fn give(&self, given: &Given, place: Span) -> Expr {
-        let span = self.runtime.span().located_at(place);
+        let on = self.runtime.span().located_at(place);
+        let span = place::start(on);
         let runtime = self.runtime.expansion(span);
         let in_place = self.in_place(span);
         let permit = self.runtime.promise(quote_spanned! {span=>
@@ -386,10 +390,17 @@ impl<'a> Yields<'a> {
         });
         let resource = &given.resource;
         let give = quote_spanned!(span=> #runtime::Permit::give(#permit, #resource));
-        match &given.interrupt {
-            None => parse_quote_spanned!(span=> #give.await),
-            Some(future) => {
-                parse_quote_spanned!(span=> #runtime::Yield::until(#give, #future).await)
+        let given = match &given.interrupt {
+            None => quote_spanned!(span=> #give.await),
+            Some(future) => quote_spanned!(span=> #runtime::Yield::until(#give, #future).await),
+        };
+        // Mentioned for editors, which are to show this macro, and nothing of what it becomes.
+        let (path, name) = (&self.runtime.path, Ident::new("yield_", on));
+        parse_quote_spanned! {span=>
+            {
+                #[allow(unused_imports)]
+                use #path::#name as _;
+                #given
             }
         }
     }
@@ -397,7 +408,7 @@ impl<'a> Yields<'a> {
     /// A statement that compiles only in the body that the walk is in, and not in a closure or an `async` block in it.
     fn in_place(&self, span: Span) -> TokenStream {
         let runtime = self.runtime.expansion(span);
-        let body = place(self.runtime.span(), self.depth);
+        let body = label(self.runtime.span(), self.depth);
         quote_spanned!(span=> if false { break #body #runtime::no_jump(); })
     }
 
@@ -444,7 +455,7 @@ impl<'a> Yields<'a> {
             mac.tokens = block.with(body, otherwise);
             return None;
         }
-        let label = place(self.runtime.span(), self.depth + 1);
+        let label = self::label(self.runtime.span(), self.depth + 1);
         let span = self.runtime.span().located_at(block.body.span());
         let body = group(span, quote!(#(#statements)*));
         let inside = group(block.body.span(), quote_spanned!(span=> #label: #body));
@@ -535,8 +546,15 @@ impl Given {
 fn statements(group: &Group) -> Option<Block> {
     Some(Block {
         brace_token: syn::token::Brace(group.span()),
-        stmts: Block::parse_within.parse2(group.stream()).ok()?,
+        stmts: parse::statements.parse2(group.stream()).ok()?,
     })
+}
+
+fn body(input: ParseStream<'_>) -> syn::Result<Block> {
+    let inside;
+    let brace_token = braced!(inside in input);
+    let stmts = parse::statements(&inside)?;
+    Ok(Block { brace_token, stmts })
 }
 
 /// Braces.
@@ -590,6 +608,7 @@ fn panics(mac: &Macro) -> bool {
 
 impl VisitMut for Yields<'_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        self.unread |= matches!(expr, Expr::Verbatim(_));
         if let Expr::Macro(mac) = expr {
             if let Some(replaced) = self.yields(&mac.mac) {
                 *expr = replaced;

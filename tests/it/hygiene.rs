@@ -401,9 +401,7 @@ mod ends {
         }
         async fn continues(numbers: &[Option<u8>]) -> u8 {
             for number in numbers {
-                let number = if let Some(number) = number {
-                    number
-                } else {
+                let Some(number) = number else {
                     async_with! { nullcontext(()) => { continue; } };
                 };
                 return *number;

@@ -98,7 +98,7 @@ const SEVERAL: &[(&str, usize, &str)] = &[
     ),
     (
         "dyn-manager-as-item",
-        4,
+        3,
         "rustc reports the type wherever it meets it",
     ),
     (

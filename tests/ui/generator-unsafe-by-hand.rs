@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 mod evil {
+    pub use async_with::yield_;
     pub mod expansion {
         pub use async_with::expansion::*;
         pub use std::mem::transmute as surviving;

@@ -228,43 +228,43 @@ fn short(tokens: TokenStream) -> TokenStream {
 fn yields() {
     bodies(&expect![[r#"
         yield_!()
-        -> Permit::give(permit_0, ()).await
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, ()).await }
 
         yield_!(a)
-        -> Permit::give(permit_0, a).await
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, a).await }
 
         yield_!(a,);
-        -> Permit::give(permit_0, a).await;
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, a).await };
 
         yield_!(&mut a.b, interrupt = c());
-        -> Yield::until( Permit::give(permit_0, &mut a.b), c(), ) .await;
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Yield::until( Permit::give(permit_0, &mut a.b), c(), ) .await };
 
         yield_!((), interrupt = c,)
-        -> Yield::until( Permit::give(permit_0, ()), c, ) .await
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Yield::until( Permit::give(permit_0, ()), c, ) .await }
 
         let cause = yield_!(a);
-        -> let cause = Permit::give(permit_0, a).await;
+        -> let cause = { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, a).await };
 
         async_with::yield_!(a).b(c)?;
-        -> Permit::give(permit_0, a).await.b(c)?;
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, a).await } .b(c)?;
 
         { yield_!(a) } b
-        -> { Permit::give(permit_0, a).await } b
+        -> { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, a).await } } b
 
         unsafe { yield_!(a); }
-        -> unsafe { Permit::give(permit_0, a).await; }
+        -> unsafe { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, a).await }; }
 
         for b in yield_!(a) { c(b) }
-        -> for b in Permit::give(permit_0, a).await { c(b) }
+        -> for b in { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, a).await } { c(b) }
 
         log!(a); yield_!(b); log!(c)
-        -> log!(a); Permit::give(permit_0, b).await; log!(c)
+        -> log!(a); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await }; log!(c)
 
         fn b() { return; } yield_!(c);
-        -> fn b() { return; } Permit::give(permit_0, c).await;
+        -> fn b() { return; } { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await };
 
         let b = || { return c }; yield_!(d);
-        -> let b = || { return c }; Permit::give(permit_0, d).await;
+        -> let b = || { return c }; { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await };
     "#]]);
 }
 
@@ -273,31 +273,31 @@ fn yields() {
 fn paths() {
     bodies(&expect![[r#"
         if b { yield_!(c) } else { yield_!(d) }
-        -> if b { Permit::give(permit_0, c).await } else { Permit::give(permit_0, d).await }
+        -> if b { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await } } else { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await } }
 
         if b { yield_!(c); } else if d { yield_!(e); } else { yield_!(f); }
-        -> if b { Permit::give(permit_0, c).await; } else if d { Permit::give(permit_0, e).await; } else { Permit::give(permit_0, f).await; }
+        -> if b { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await }; } else if d { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, e).await }; } else { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, f).await }; }
 
         if b { yield_!(c) } else { return Err(d) }
-        -> if b { Permit::give(permit_0, c).await } else { return failed( &return, Err(d), ) }
+        -> if b { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await } } else { return failed( &return, Err(d), ) }
 
         if b { return Err(c); } else { yield_!(d) }
-        -> if b { return failed( &return, Err(c), ); } else { Permit::give(permit_0, d).await }
+        -> if b { return failed( &return, Err(c), ); } else { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await } }
 
         if yield_!(b) { c }
-        -> if Permit::give(permit_0, b).await { c }
+        -> if { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await } { c }
 
         if b { c } yield_!(d); if e { f }
-        -> if b { c } Permit::give(permit_0, d).await; if e { f }
+        -> if b { c } { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }; if e { f }
 
         match b { C => yield_!(c), D => { yield_!(d); } E => panic!(), F => { todo!(); } G => loop {}, H => (return d), }
-        -> match b { C => Permit::give(permit_0, c).await, D => { Permit::give(permit_0, d).await; } E => panic!(), F => { todo!(); } G => loop {} H => { (return failed( &return, d, )) } }
+        -> match b { C => { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await } D => { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }; } E => panic!(), F => { todo!(); } G => loop {} H => { (return failed( &return, d, )) } }
 
         match b { C => { yield_!(c) } D => { { return Err(d) } } E => a::bail!("e"), F => unreachable!(), }
-        -> match b { C => Permit::give(permit_0, c).await, D => { return failed( &return, Err(d), ); } E => a::bail!("e"), F => unreachable!(), }
+        -> match b { C => { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await } D => { return failed( &return, Err(d), ); } E => a::bail!("e"), F => unreachable!(), }
 
         match yield_!(b) { C => c, D => d }
-        -> match Permit::give(permit_0, b).await { C => c, D => d, }
+        -> match { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await } { C => c, D => d, }
     "#]]);
 }
 
@@ -306,40 +306,40 @@ fn paths() {
 fn returns() {
     bodies(&expect![[r#"
         return Err(b); yield_!(c)
-        -> return failed(&return, Err(b)); Permit::give(permit_0, c).await
+        -> return failed(&return, Err(b)); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await }
 
         if b { return c; } yield_!(d)
-        -> if b { return failed(&return, c); } Permit::give(permit_0, d).await
+        -> if b { return failed(&return, c); } { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }
 
         loop { if b { return Err(c) } break; } yield_!(d)
-        -> loop { if b { return failed( &return, Err(c), ); } break; } Permit::give(permit_0, d).await
+        -> loop { if b { return failed( &return, Err(c), ); } break; } { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }
 
         while b { return c } yield_!(d)
-        -> while b { return failed(&return, c); } Permit::give(permit_0, d).await
+        -> while b { return failed(&return, c); } { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }
 
         for b in c { return d } yield_!(e)
-        -> for b in c { return failed(&return, d); } Permit::give(permit_0, e).await
+        -> for b in c { return failed(&return, d); } { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, e).await }
 
         yield_!(b); return;
-        -> Permit::give(permit_0, b).await; return ended(0, &return, ());
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await }; return ended(0, &return, ());
 
         yield_!(b); return Ok(c);
-        -> Permit::give(permit_0, b).await; return ended(0, &return, Ok(c));
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await }; return ended(0, &return, Ok(c));
 
         yield_!(b); loop { return Ok(c) }
-        -> Permit::give(permit_0, b).await; loop { return ended( 0, &return, Ok(c), ); }
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await }; loop { return ended( 0, &return, Ok(c), ); }
 
         yield_!(b); async { return c }; || return d; fn e() { return }
-        -> Permit::give(permit_0, b).await; async { return c }; || return d; fn e() { return; }
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await }; async { return c }; || return d; fn e() { return; }
 
         loop { || return c; async { return d }; } yield_!(d)
-        -> loop { || return c; async { return d }; } Permit::give(permit_0, d).await
+        -> loop { || return c; async { return d }; } { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }
 
         return { return Err(b) }; yield_!(c)
-        -> return failed( &return, { return failed( &return, Err(b), ) }, ); Permit::give(permit_0, c).await
+        -> return failed( &return, { return failed( &return, Err(b), ) }, ); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await }
 
         log!(return b); yield_!(c)
-        -> log!(return b); Permit::give(permit_0, c).await
+        -> log!(return b); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, c).await }
     "#]]);
 }
 
@@ -348,46 +348,46 @@ fn returns() {
 fn nested_blocks() {
     bodies(&expect![[r#"
         async_with!(b as c => { yield_!(c) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b as c => { 'place_1 : { Permit::give(permit_1, c). await } } ) }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b as c => { 'place_1 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_1, c). await } } } ) }
 
         async_with! { b as c => { yield_!(c); d } }
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with! { @ yields b as c => { 'place_1 : { Permit::give(permit_1, c). await; d } } } }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with! { @ yields b as c => { 'place_1 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_1, c). await }; d } } } }
 
         let c = async_with!(b => { yield_!(d) });
-        -> let c = { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { Permit::give(permit_1, d). await } } ) };
+        -> let c = { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_1, d). await } } } ) };
 
         async_with!(b => { c }); yield_!(d)
-        -> async_with!(b => { c }); Permit::give(permit_0, d).await
+        -> async_with!(b => { c }); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }
 
         async_with!(b, { c }, { yield_!(c) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b, { c }, { 'place_1 : { Permit::give(permit_1, c). await } } ) }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b, { c }, { 'place_1 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_1, c). await } } } ) }
 
         async_with!(if b { c } else { d } as e => { yield_!(e) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields if b { c } else { d } as e => { 'place_1 : { Permit::give(permit_1, e). await } } ) }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields if b { c } else { d } as e => { 'place_1 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_1, e). await } } } ) }
 
         async_with!({ c }, { c } as d => { c } else { return Err(d) }); yield_!(e)
-        -> async_with!( { c }, { c } as d => { c } else { return failed(& return, Err(d)) } ); Permit::give(permit_0, e).await
+        -> async_with!( { c }, { c } as d => { c } else { return failed(& return, Err(d)) } ); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, e).await }
 
         async_with!(b => { yield_!(c) },)
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { Permit::give(permit_1, c). await } }, ) }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_1, c). await } } }, ) }
 
         async_with!(b => { return Err(c) } else { d }); yield_!(e)
-        -> async_with!( b => { return failed(& return, Err(c)) } else { d } ); Permit::give(permit_0, e).await
+        -> async_with!( b => { return failed(& return, Err(c)) } else { d } ); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, e).await }
 
         async_with!({ yield_ } as b => { yield_!(b) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields { yield_ } as b => { 'place_1 : { Permit::give(permit_1, b). await } } ) }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields { yield_ } as b => { 'place_1 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_1, b). await } } } ) }
 
         async_with!(b => { if c { return d } async_with!(e => { yield_!(f) }) })
-        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { if c { return failed(& return, d) } { async_with! { @ mention } if false { break 'place_1 no_jump(); } async_with::async_with!(@ yields e => { 'place_2 : { Permit::give(permit_2, f). await } }) } } } ) }
+        -> { async_with! { @ mention } if false { break 'place_0 no_jump(); } async_with::async_with!( @ yields b => { 'place_1 : { if c { return failed(& return, d) } { async_with! { @ mention } if false { break 'place_1 no_jump(); } async_with::async_with!(@ yields e => { 'place_2 : { { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_2, f). await } } }) } } } ) }
 
         yield_!(b); async_with!(c => { return Ok(d) } else { e });
-        -> Permit::give(permit_0, b).await; async_with!( c => { return ended(0, & return, Ok(d)) } else { e } );
+        -> { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, b).await }; async_with!( c => { return ended(0, & return, Ok(d)) } else { e } );
 
         async_with!(b as => { yield_!(c) }); yield_!(d)
-        -> async_with!(b as => { yield_!(c) }); Permit::give(permit_0, d).await
+        -> async_with!(b as => { yield_!(c) }); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }
 
         async_with!(b => { not rust yield_!(c) }); yield_!(d)
-        -> async_with!(b => { not rust yield_!(c) }); Permit::give(permit_0, d).await
+        -> async_with!(b => { not rust yield_!(c) }); { #[allow(unused_imports)] use async_with::yield_ as _; Permit::give(permit_0, d).await }
     "#]]);
 }
 

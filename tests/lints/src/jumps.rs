@@ -72,7 +72,7 @@ pub async fn labeled(limit: u64) -> u64 {
 
 /// As the last thing of a body.
 pub async fn last() -> u64 {
-    let mut rounds = 0u64;
+    let mut rounds = 0_u64;
     let value = loop {
         rounds += 1;
         if rounds > 1 {
