@@ -401,6 +401,7 @@ mod ends {
         }
         async fn continues(numbers: &[Option<u8>]) -> u8 {
             for number in numbers {
+                #[allow(clippy::manual_let_else)] // The block at the end of a branch.
                 let number = if let Some(number) = number {
                     number
                 } else {
