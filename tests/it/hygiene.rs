@@ -401,7 +401,10 @@ mod ends {
         }
         async fn continues(numbers: &[Option<u8>]) -> u8 {
             for number in numbers {
-                let Some(number) = number else {
+                #[allow(clippy::manual_let_else)] // The block at the end of a branch.
+                let number = if let Some(number) = number {
+                    number
+                } else {
                     async_with! { nullcontext(()) => { continue; } };
                 };
                 return *number;
