@@ -14,8 +14,8 @@ use std::task::{Context, Poll, Waker};
 
 use async_with::report::{self, Incident};
 use async_with::{
-    AsyncContextManager, AsyncExitStack, Cause, Verdict, async_with, drain, pending_exits,
-    set_spawner,
+    AsyncContextManager, AsyncExitStack, Cause, Interruption, Verdict, async_with, drain,
+    pending_exits, set_spawner,
 };
 use async_with_tests::{Boom, Log, pend};
 use futures::future::join;
