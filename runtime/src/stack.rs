@@ -576,7 +576,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     }
 
     /// Like [`enter`](Self::enter), for a manager that cannot fail, in a stack of any error: its error is `Infallible`, or
-    /// that of what moves on after an interruption, as [`move_on_after`](crate::move_on_after) does.
+    /// that of what moves on after an interruption, as `move_on_after` does.
     ///
     /// ```
     /// # use async_with::{AsyncExitStack, async_with, nullcontext};
