@@ -509,17 +509,17 @@ fn probe(runtime: &TokenStream, span: Span) -> TokenStream {
 pub(crate) fn probed(
     jumps: &[Jump],
     body: TokenStream,
+    once: &Ident,
     runtime: &TokenStream,
-    span: Span,
 ) -> TokenStream {
     if !jumps.iter().any(|jump| jump.probed) {
         return body;
     }
-    quote_spanned! {span=>
-        let __async_with_once = #runtime::Once::new();
+    quote_spanned! {once.span()=>
+        let #once = #runtime::Once::new();
         #[allow(unreachable_code, clippy::never_loop, clippy::diverging_sub_expression)]
         let _: &'static dyn #runtime::Probed = loop {
-            #runtime::Once::enter(__async_with_once);
+            #runtime::Once::enter(#once);
             #body
         };
         #[allow(unreachable_code)]
@@ -623,7 +623,7 @@ impl Jump {
     pub(crate) fn catch(
         &self,
         body: &TokenStream,
-        [ty, slot]: &[Ident; 2],
+        [ty, slot, first]: &[Ident; 3],
         runtime: &TokenStream,
         span: Span,
     ) -> TokenStream {
@@ -645,9 +645,9 @@ impl Jump {
         }
         if self.is_unclear() && self.kind == JumpKind::Continue {
             return quote_spanned! {span=>
-                let mut __async_with_first = true;
+                let mut #first = true;
                 #allow
-                #label: while #runtime::take(&mut __async_with_first) { #body }
+                #label: while #runtime::take(&mut #first) { #body }
             };
         }
         quote_spanned!(span=> #allow #label: { #body })

@@ -28,14 +28,13 @@
 //!
 //! The body of level k is level k+1, so that n items are n nested blocks in the most literal way (rule ORD-3).
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 
 use crate::body::{self, Jump};
 use crate::errors;
+use crate::names::Suffix;
 use crate::parse::{Block, Else, Item};
 use crate::place;
 
@@ -462,10 +461,12 @@ impl Expansion {
             #[allow(unreachable_code, clippy::diverging_sub_expression)]
             return #end.await;
         };
-        inner = body::probed(&self.jumps, inner, runtime, span);
+        inner = body::probed(&self.jumps, inner, &self.names.other("once"), runtime);
         for (number, jump) in self.jumps.iter().enumerate() {
             let code = u32::try_from(number).unwrap_or(u32::MAX);
-            let caught = jump.catch(&inner, &self.payload(number), runtime, span);
+            let [ty, slot] = self.payload(number);
+            let names = [ty, slot, self.names.other("first")];
+            let caught = jump.catch(&inner, &names, runtime, span);
             inner = quote_spanned! {span=>
                 #caught
                 #[allow(unreachable_code)]
@@ -578,24 +579,17 @@ impl Expansion {
 macro_rules! names {
     ($($name:ident)*) => {
         /// The names of what the expansion binds.
-        ///
-        /// Hygiene hides them from the user, but not the user's constants from them: a name for which there is one would
-        /// be a pattern that compares. So they end in a hash of the first manager, which nobody has for a constant.
         struct Names {
-            suffix: String,
+            suffix: Suffix,
             span: Span,
             $($name: Ident,)*
         }
 
         impl Names {
             fn of(block: &Block, span: Span) -> Self {
-                let mut hasher = DefaultHasher::new();
-                if let Some(item) = block.items.first() {
-                    hash(&item.expr, &mut hasher);
-                }
-                let suffix = format!("_{:06x}", hasher.finish() & 0x00ff_ffff);
-                let new = |name: &str| Ident::new(&format!("__{name}{suffix}"), span);
-                $(let $name = new(stringify!($name));)*
+                let first = block.items.first().map(|item| &item.expr);
+                let suffix = Suffix::of(first.unwrap_or(&TokenStream::new()));
+                $(let $name = suffix.name(stringify!($name), span);)*
                 Self { suffix, span, $($name),* }
             }
         }
@@ -609,19 +603,7 @@ names!(
 impl Names {
     /// One more.
     fn other(&self, name: &str) -> Ident {
-        Ident::new(&format!("__{name}{}", self.suffix), self.span)
-    }
-}
-
-/// Hashes tokens by what is written, whatever their places.
-fn hash(tokens: &TokenStream, hasher: &mut DefaultHasher) {
-    for token in tokens.clone() {
-        match token {
-            TokenTree::Group(group) => hash(&group.stream(), hasher),
-            TokenTree::Ident(word) => word.to_string().hash(hasher),
-            TokenTree::Punct(punct) => punct.as_char().hash(hasher),
-            TokenTree::Literal(literal) => literal.to_string().hash(hasher),
-        }
+        self.suffix.name(name, self.span)
     }
 }
 

@@ -19,7 +19,7 @@
 //! which has the path of the runtime crate from that crate itself, and not from the arguments of the attribute.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::visit::{self, Visit};
 use syn::{
@@ -30,6 +30,7 @@ use syn::{
 
 use crate::attribute::runtime_crate;
 use crate::errors::Errors;
+use crate::names::Suffix;
 use crate::sugar;
 
 /// `crate = path`, `scoped`, `suppresses`.
@@ -86,7 +87,7 @@ pub(crate) fn expand(arguments: TokenStream, mut function: ItemFn) -> TokenStrea
     for attribute in function.attrs.extract_if(.., is_block) {
         errors.on(
             &attribute,
-            "`#[async_with]` below `#[async_context_manager]`; write it above",
+            "`#[attr::async_with]` below `#[async_context_manager]`; write it above",
         );
     }
     let output = check_signature(&function, &mut errors);
@@ -179,6 +180,7 @@ fn manager(
 /// `let x = x;` for each parameter: as in an async function, all of them are in the future.
 fn moves(function: &mut ItemFn) -> Vec<Stmt> {
     let span = Span::mixed_site();
+    let suffix = Suffix::of(&function.sig.inputs.to_token_stream());
     let mut moves = Vec::new();
     for (number, input) in function.sig.inputs.iter_mut().enumerate() {
         let FnArg::Typed(input) = input else { continue };
@@ -189,7 +191,7 @@ fn moves(function: &mut ItemFn) -> Vec<Stmt> {
                 ident.ident.clone()
             }
             other => {
-                let name = format_ident!("__async_with_argument_{number}", span = span);
+                let name = suffix.name(&format!("async_with_argument_{number}"), span);
                 *other = parse_quote!(#name);
                 name
             }

@@ -9,6 +9,7 @@ mod body;
 mod errors;
 mod expand;
 mod generator;
+mod names;
 mod parse;
 mod place;
 #[cfg(test)]

@@ -561,24 +561,24 @@ fn generator() {
         <io::Result<File> as async_with::expansion::ResultParts>::Error,
         (),
         > {
-            let __async_with_types = async_with::expansion::Ty::<
+            let __async_with_types_8a80c9 = async_with::expansion::Ty::<
             (<io::Result<File> as async_with::expansion::ResultParts>::Value, <io::Result<File> as async_with::expansion::ResultParts>::Error),
             >::new();
-            let __async_with_body = async_with::expansion::body(&__async_with_types, move |__async_with_yielder| async move {
-                let __async_with_return = async_with::expansion::Ty::<
+            let __async_with_body_8a80c9 = async_with::expansion::body(&__async_with_types_8a80c9, move |__async_with_yielder_8a80c9| async move {
+                let __async_with_return_8a80c9 = async_with::expansion::Ty::<
                 async_with::expansion::Result<
                 (),
                 <io::Result<File> as async_with::expansion::ResultParts>::Error,
                 >,
                 >::new();
                 if false {
-                    return async_with::expansion::Ty::value(&__async_with_return);
+                    return async_with::expansion::Ty::value(&__async_with_return_8a80c9);
                 }
                 #[allow(clippy::no_effect_underscore_binding, clippy::used_underscore_binding)]
                 #[allow(unused_variables, unused_mut)]
                 let mut path = path;
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)] {
-                    let __async_with_tail = '__async_with_place_0: {
+                    let __async_with_tail_8a80c9 = '__async_with_place_0: {
                         path.set_extension("txt");
                         let mut file = File::open(path).await?;
                         let cause = {
@@ -588,18 +588,18 @@ fn generator() {
                                 if false {
                                     break '__async_with_place_0 async_with::expansion::no_jump();
                                 }
-                                async_with::expansion::Yielder::permit(&__async_with_yielder)
+                                async_with::expansion::Yielder::permit(&__async_with_yielder_8a80c9)
                             }, &mut file).await
                         };
                         if cause.is_clean() {
-                            return async_with::expansion::ended(0, &__async_with_return, file.sync_all().await);
+                            return async_with::expansion::ended(0, &__async_with_return_8a80c9, file.sync_all().await);
                         }
                         file.close().await
                     };
-                    async_with::expansion::ended(0, &__async_with_return, __async_with_tail)
+                    async_with::expansion::ended(0, &__async_with_return_8a80c9, __async_with_tail_8a80c9)
                 }
             });
-            unsafe { async_with::expansion::surviving(__async_with_body) }
+            unsafe { async_with::expansion::surviving(__async_with_body_8a80c9) }
         }
     "#]].assert_eq(&pretty(&syn::parse_str(&expansion).expect("it is Rust")));
 }

@@ -56,6 +56,7 @@ use syn::{
 
 use crate::errors::{self, Errors};
 use crate::generator::mentions;
+use crate::names::Suffix;
 use crate::{parse, place};
 
 /// The inside of `generator!`.
@@ -79,6 +80,7 @@ struct Runtime {
     /// `$crate`, whose span gives generated tokens their hygiene.
     path: Ident,
     unsafety: Token![unsafe],
+    suffix: Suffix,
 }
 
 impl Runtime {
@@ -93,6 +95,11 @@ impl Runtime {
         quote_spanned!(span=> #path::expansion)
     }
 
+    /// The name of what the expansion binds.
+    fn local(&self, name: &str, span: Span) -> Ident {
+        self.suffix.name(&format!("async_with_{name}"), span)
+    }
+
     /// An `unsafe` block, which is where the word is to rustc.
     fn promise(&self, inside: TokenStream) -> TokenStream {
         let Self { unsafety, .. } = self;
@@ -104,11 +111,13 @@ impl Runtime {
 
 impl Generator {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let (path, unsafety) = (input.parse()?, input.parse()?);
+        let name: Ident = input.parse()?;
         let runtime = Runtime {
-            path: input.parse()?,
-            unsafety: input.parse()?,
+            path,
+            unsafety,
+            suffix: Suffix::of(&name.to_token_stream()),
         };
-        let name = input.parse()?;
         let survives = input.parse::<Ident>()? == "surviving";
         let failed = input.parse::<Option<Ident>>()?.is_some();
         let list;
@@ -160,14 +169,16 @@ impl Generator {
         } else {
             self.future(&result)
         };
+        let [types, body, yielder] =
+            ["types", "body", "yielder"].map(|name| self.runtime.local(name, span));
         let manager = self.runtime.promise(if self.survives {
-            quote_spanned!(span=> #runtime::surviving(__async_with_body))
+            quote_spanned!(span=> #runtime::surviving(#body))
         } else {
-            quote_spanned!(span=> #runtime::scoped(__async_with_body))
+            quote_spanned!(span=> #runtime::scoped(#body))
         });
         quote_spanned! {span=>
-            let __async_with_types = #runtime::Ty::<(#resource, #error)>::new();
-            let __async_with_body = #runtime::body(&__async_with_types, move |__async_with_yielder| #future);
+            let #types = #runtime::Ty::<(#resource, #error)>::new();
+            let #body = #runtime::body(&#types, move |#yielder| #future);
             #manager
         }
     }
@@ -187,20 +198,20 @@ impl Generator {
         // What the message about a wrong end of the body points to.
         let last = body.stmts.last().map_or(braces, Spanned::span);
         let end = span.located_at(last);
+        let [returns, tail] = ["return", "tail"].map(|name| self.runtime.local(name, end));
         let ending = self.runtime.expansion(end);
-        let ended =
-            quote_spanned!(end=> #ending::ended(0, &__async_with_return, __async_with_tail));
+        let ended = quote_spanned!(end=> #ending::ended(0, &#returns, #tail));
         // To the lints, the braces of a body that ends with what is generated are not the user's.
         let body = group(span.located_at(braces), quote!(#(#statements)*));
         let place = label(span, 0);
         quote_spanned! {span=>
             async move {
-                let __async_with_return = #runtime::Ty::<#result>::new();
-                if false { return #runtime::Ty::value(&__async_with_return); }
+                let #returns = #runtime::Ty::<#result>::new();
+                if false { return #runtime::Ty::value(&#returns); }
                 #(#moves)*
                 #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)]
                 {
-                    let __async_with_tail = #place: #body;
+                    let #tail = #place: #body;
                     #ended
                 }
             }
@@ -384,9 +395,10 @@ impl<'a> Yields<'a> {
         let span = place::start(on);
         let runtime = self.runtime.expansion(span);
         let in_place = self.in_place(span);
+        let yielder = self.runtime.local("yielder", span);
         let permit = self.runtime.promise(quote_spanned! {span=>
             #in_place
-            #runtime::Yielder::permit(&__async_with_yielder)
+            #runtime::Yielder::permit(&#yielder)
         });
         let resource = &given.resource;
         let give = quote_spanned!(span=> #runtime::Permit::give(#permit, #resource));
@@ -731,18 +743,16 @@ impl VisitMut for Yields<'_> {
         }
         let span = self.runtime.span().located_at(expr.return_token.span);
         let runtime = self.runtime.expansion(span);
+        let returns = self.runtime.local("return", span);
         let value = expr.expr.take();
         if self.yielded.is_some() {
             let value = value.map_or_else(|| quote!(()), |value| quote!(#value));
-            expr.expr =
-                Some(parse_quote_spanned!(span=> #runtime::ended(0, &__async_with_return, #value)));
+            expr.expr = Some(parse_quote_spanned!(span=> #runtime::ended(0, &#returns, #value)));
             return;
         }
         match value {
             Some(value) if !is_ok(&value) => {
-                expr.expr = Some(
-                    parse_quote_spanned!(span=> #runtime::failed(&__async_with_return, #value)),
-                );
+                expr.expr = Some(parse_quote_spanned!(span=> #runtime::failed(&#returns, #value)));
             }
             value => {
                 self.misplaced = true;

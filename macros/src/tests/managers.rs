@@ -1,12 +1,12 @@
 //! The attribute `#[async_context_manager]`: what it makes of a function, and how it reads the signatures of an `impl`.
 
 use expect_test::{Expect, expect};
-use proc_macro2::{Group, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::format_ident;
 
 /// The function that makes the manager, and the type of its exit.
 fn kind(function: &str) -> String {
-    let text = super::line(super::expand(function));
+    let text = super::line(without_hashes(super::expand(function)));
     let (returned, made) = text.split_once(" { ").expect("a function has a body");
     assert!(made.contains("; let __async_with_body = "), "{text}");
     let made_by = |kind: &str| {
@@ -23,6 +23,27 @@ fn kind(function: &str) -> String {
         "()"
     };
     format!("{}, {exit}", if scoped { "scoped" } else { "surviving" })
+}
+
+/// The tokens with names of the expansion that do not end in a hash.
+fn without_hashes(tokens: TokenStream) -> TokenStream {
+    let plain = |name: &str| {
+        let (name, hash) = name.rsplit_once('_')?;
+        (name.starts_with("__async_with_") && hash.len() == 6).then(|| name.to_owned())
+    };
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Ident(word) => match plain(&word.to_string()) {
+                Some(name) => Ident::new(&name, word.span()).into(),
+                None => word.into(),
+            },
+            TokenTree::Group(group) => {
+                Group::new(group.delimiter(), without_hashes(group.stream())).into()
+            }
+            token => token,
+        })
+        .collect()
 }
 
 fn kinds(signatures: &Expect) {
@@ -189,7 +210,7 @@ fn bodies(bodies: &Expect) {
     super::check(bodies, |input| {
         let text =
             format!("#[async_context_manager] async fn f(a: A) -> Result<B, C> {{ {input} }}");
-        let text = super::line(short(super::expand(&text)))
+        let text = super::line(short(without_hashes(super::expand(&text))))
             .replace("async_with::expansion::", "")
             .replace("async_with :: expansion :: ", "")
             .replace("__async_with_", "");
@@ -430,7 +451,7 @@ fn moved_parameters() {
             let text = format!(
                 "#[async_context_manager] async fn f({input}) -> Result<B, C> {{ yield_!() }}"
             );
-            let text = super::line(super::expand(&text));
+            let text = super::line(without_hashes(super::expand(&text)));
             let (signature, body) = text.split_once(" -> ").expect("it returns a manager");
             let lets = body
                 .split("#[allow(unused_variables, unused_mut)] ")
@@ -653,7 +674,7 @@ fn kept() {
         |input| {
             super::below(
                 input,
-                [super::kept(super::expand(input))
+                [super::kept(without_hashes(super::expand(input)))
                     .replace("::async_with::expansion::", "")
                     .replace("async_with::expansion::", "")
                     .replace("__async_with_", "")],

@@ -498,7 +498,7 @@ fn of_generators() {
 
         #[async_context_manager]
         #[async_with(a)]
-        ^^^^^^^^^^^^^^^^ `#[async_with]` below `#[async_context_manager]`; write it above
+        ^^^^^^^^^^^^^^^^ `#[attr::async_with]` below `#[async_context_manager]`; write it above
         async fn f() -> Result<A, B> { yield_!(a); }
 
         #[async_context_manager]
