@@ -1390,7 +1390,7 @@ impl<M: Checked> OpenChecked for &&Opener<M> {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async context manager",
     label = "this is a reference to a manager, which does not implement `AsyncContextManager`",
-    note = "a block takes its manager by value, and enters it once: write it without the `&`"
+    note = "a block takes its manager by value, and enters it once: write it without the `&`; of a lock in an `Arc`, write `&*lock`, or clone the `Arc`"
 )]
 pub trait EnterableReference {
     type Kind;

@@ -19,6 +19,14 @@ const __argument_0: Stolen = Stolen;
 const __body: Stolen = Stolen;
 const __tail: Stolen = Stolen;
 const __return: Stolen = Stolen;
+const __async_with_yielder: Stolen = Stolen;
+const __async_with_argument_0: Stolen = Stolen;
+const __async_with_types: Stolen = Stolen;
+const __async_with_body: Stolen = Stolen;
+const __async_with_tail: Stolen = Stolen;
+const __async_with_return: Stolen = Stolen;
+const __async_with_once: Stolen = Stolen;
+const __async_with_first: Stolen = Stolen;
 const __value: Stolen = Stolen;
 const __scope: Stolen = Stolen;
 

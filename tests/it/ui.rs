@@ -48,6 +48,7 @@ remedies! {
     "../ui/pass/mut-in-tuple-pattern.rs" mut_in_tuple_pattern,
     "../ui/pass/mutex-guard-as-manager.rs" mutex_guard_as_manager,
     "../ui/pass/reference-in-tuple-pattern.rs" reference_in_tuple_pattern,
+    "../ui/pass/shared-lock-by-reference.rs" shared_lock_by_reference,
     "../ui/pass/resource-in-spawned-task.rs" resource_in_spawned_task,
     "../ui/pass/resource-returned-as-value.rs" resource_returned_as_value,
     "../ui/pass/result-as-manager.rs" result_as_manager,

@@ -73,7 +73,7 @@ pub fn closing<T: AsyncClose>(value: T) -> Closing<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be closed by `closing`",
     label = "this needs to implement `AsyncClose`",
-    note = "implement `AsyncClose` for it, or use `manage(value, |value, cause| ..)` when it is a type of another crate"
+    note = "implement `AsyncClose` for it, or use `manage(value, |value, cause| ..)` when it is a type of another crate; a future has to be awaited first"
 )]
 #[cfg_attr(
     not(feature = "io"),

@@ -1,0 +1,20 @@
+//! A reference to an `Arc` of a lock in item position.
+
+use std::sync::Arc;
+
+use async_with::async_with;
+use tokio::sync::Mutex;
+
+struct Counter {
+    count: Arc<Mutex<u64>>,
+}
+
+impl Counter {
+    async fn next(&self) {
+        async_with! { &self.count as count => {
+            **count += 1;
+        }};
+    }
+}
+
+fn main() {}
