@@ -1,17 +1,18 @@
 //! What is known of the executor: the runtime and the task of the running code. Only tokio tells.
 
 #[cfg(feature = "tokio")]
-use tokio::{
-    runtime::{Handle, Id},
-    task,
-};
+use tokio::{runtime::Handle, task};
 
 #[cfg(not(feature = "tokio"))]
-use absent::{Handle, Id, task};
+use absent::{Handle, task};
 
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::detach::Job;
+/// What is run on its own.
+pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Polls outside of the budget that the executor gives a task before it has to let others run: what has to be asked, however
 /// busy the body was.
@@ -20,7 +21,7 @@ pub(crate) fn poll_unconstrained<T>(
     cx: &mut Context<'_>,
     poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    use std::future::{Future, poll_fn};
+    use std::future::poll_fn;
     use std::pin::pin;
 
     pin!(task::unconstrained(poll_fn(poll))).poll(cx)
@@ -43,17 +44,13 @@ impl Runtime {
         Self(Handle::try_current().ok())
     }
 
-    pub(crate) fn id(&self) -> Option<Id> {
-        self.0.as_ref().map(Handle::id)
+    /// What tells it from others; 0 is unknown.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.as_ref().map_or(0, |handle| number(&handle.id()))
     }
 
     pub(crate) fn is_known(&self) -> bool {
         self.0.is_some()
-    }
-
-    /// This one, or else another one.
-    pub(crate) fn or_else(self, other: impl FnOnce() -> Self) -> Self {
-        if self.is_known() { self } else { other() }
     }
 
     /// Spawns the job, or gives it back where there is nothing to spawn it on.
@@ -68,22 +65,77 @@ impl Runtime {
     }
 }
 
-impl PartialEq for Runtime {
-    fn eq(&self, other: &Self) -> bool {
-        self.id() == other.id()
+/// The task that polls; 0 where that is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Task(pub(crate) u64);
+
+impl Task {
+    pub(crate) const UNKNOWN: Self = Self(0);
+
+    pub(crate) fn current() -> Self {
+        Self(task::try_id().map_or(0, |id| number(&id)))
     }
 }
 
-/// The task that polls, if it is known.
-#[derive(Clone, Copy, Default, PartialEq)]
-pub(crate) struct Task(Option<task::Id>);
+/// The number in an id of tokio's, which shows it to a hasher only.
+fn number(id: &impl Hash) -> u64 {
+    struct Number(u64);
 
-impl Task {
-    pub(crate) const UNKNOWN: Self = Self(None);
+    impl Hasher for Number {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+            }
+        }
 
-    pub(crate) fn current() -> Self {
-        Self(task::try_id())
+        fn write_u64(&mut self, number: u64) {
+            self.0 = number;
+        }
+
+        fn finish(&self) -> u64 {
+            self.0
+        }
     }
+
+    let mut number = Number(0);
+    id.hash(&mut number);
+    number.finish()
+}
+
+/// How long it is waited for somebody who may never come.
+pub(crate) struct Patience(Timer);
+
+#[cfg(feature = "tokio")]
+type Timer = Pin<Box<tokio::time::Sleep>>;
+#[cfg(not(feature = "tokio"))]
+type Timer = std::convert::Infallible;
+
+impl Patience {
+    /// Where there are timers.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn new() -> Option<Self> {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_millis(100);
+
+        has_timers().then(|| Self(Box::pin(tokio::time::sleep(PATIENCE))))
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    pub(crate) fn new() -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        #[cfg(feature = "tokio")]
+        return poll_unconstrained(cx, |cx| self.0.as_mut().poll(cx));
+        #[cfg(not(feature = "tokio"))]
+        match self.0 {}
+    }
+}
+
+/// Whether there are timers.
+#[cfg(feature = "tokio")]
+fn has_timers() -> bool {
+    Handle::try_current().is_ok()
 }
 
 /// What stands for tokio where it is left out: the same names, of which there is no value.
@@ -108,11 +160,11 @@ mod absent {
         }
     }
 
-    #[derive(PartialEq)]
+    #[derive(Hash)]
     pub(crate) enum Id {}
 
     pub(super) mod task {
-        #[derive(Clone, Copy, PartialEq)]
+        #[derive(Hash)]
         pub(in super::super) enum Id {}
 
         pub(in super::super) fn try_id() -> Option<Id> {

@@ -36,14 +36,11 @@ pub use async_with_macros::{block_inner, generator_inner};
 pub use crate::__generator as generator;
 
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
-use crate::detach::drop_caught;
-use crate::frame::{self, Frame};
-use crate::interrupt::Member;
-use crate::manager::{Exiting, Finished, Left, Payload, name_at, report_of};
+use crate::manager::{Exiting, Finished, Left, Payload, report_of};
 use crate::managers::MovedOn;
-use crate::registry::{Owed, Place};
+use crate::nest::{self, Level, Member, Place, drop_caught};
 use crate::report::{Incident, Phase};
-use crate::scope::How;
+use crate::scope::{Fired, How};
 use crate::stack::{AsyncExitStack, NoError, StackError, Stacked};
 use crate::{
     AsyncClose, AsyncContextManager, Callback, Cause, Closing, ExitVerdict, Join, Manage, Map,
@@ -456,12 +453,15 @@ where
         (How::Ended, Some(value)) => Outgoing::Value(value),
         (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
         (How::Left(left), _) => Outgoing::Left(left),
-        (How::Interrupted(error, left), value) => {
+        (How::Interrupted(fired, left), value) => {
             if let Some(overtaken) = left.map(Outgoing::Left).or(value.map(Outgoing::Value)) {
                 settled.outgoing = overtaken;
                 settled.lose(scope.name(), Cause::Cancelled);
             }
-            Outgoing::Interrupted(error)
+            match fired {
+                Fired::Error(error) => Outgoing::Interrupted(error),
+                Fired::Panic(payload) => Outgoing::Panicked(*payload),
+            }
         }
         (How::Cancelled, _) => Outgoing::Cancelled,
         (How::Panicked(payload), _) => Outgoing::Panicked(payload),
@@ -497,17 +497,17 @@ impl<K: Managed<Resource = Rs>, Rs, E: Debug, R, V> Settling<K, Rs, E, R, V> {
     /// Makes the exit's future with `exit`.
     pub(crate) fn conclude_by<X: Exiting<S, E>, S>(
         self,
-        exit: impl FnOnce(K, Rs, Cause, &mut Frame) -> X,
+        exit: impl FnOnce(K, Rs, Cause, Level) -> X,
     ) -> Conclude<X, S, E, R, V> {
         let Self { scope, settled } = self;
-        let (manager, resource, mut frame) = scope.into_exit();
-        let place = frame.owed().and_then(Owed::place);
+        let (manager, resource, level) = scope.into_exit();
+        let (place, member) = (level.place(), level.member());
         Conclude {
-            exit: exit(manager, resource, settled.cause, &mut frame),
+            exit: exit(manager, resource, settled.cause, level),
             poll_exit: X::poll_exit,
             of: X::of,
             place,
-            member: frame.member.take(),
+            member,
             stage: Stage::Exiting(settled),
         }
     }
@@ -557,7 +557,7 @@ pin_project! {
         exit: X,
         poll_exit: PollExit<X, S, E>,
         of: fn(&X) -> Option<&'static str>,
-        place: Option<Place>,
+        place: Place,
         member: Option<Member>,
         stage: Stage<Settled<E, R, V>>,
     }
@@ -576,7 +576,7 @@ pin_project! {
                 _ => settled.failure(),
             };
             if let Some((phase, incident)) = lost {
-                let manager = (this.of)(&this.exit).unwrap_or_else(|| name_at(*this.place));
+                let manager = (this.of)(&this.exit).unwrap_or_else(|| this.place.name());
                 report_of(manager, phase, settled.cause, incident);
             }
         }
@@ -590,7 +590,7 @@ impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
         let this = self.project();
         let settled = match this.stage {
             Stage::Exiting(settled) => settled,
-            Stage::Parked(name) if !frame::is_interrupted() => {
+            Stage::Parked(name) if !nest::is_interrupted() => {
                 // It was polled in a block that was interrupted, and goes on after it: it has nothing to go on with.
                 report_of(name, Phase::Body, Cause::Cancelled, Incident::Unfinished);
                 *this.stage = Stage::Ended;
@@ -600,10 +600,10 @@ impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
         };
         let mut cancelled = false;
         if let Some(member) = &*this.member {
-            member.exit_polled(cx.waker());
+            member.polled(nest::node(), cx.waker());
             cancelled = member.is_cancelled();
         }
-        let (exited, owed) = ready!(frame::exiting(*this.place, cancelled, || {
+        let (exited, owed) = ready!(nest::exiting(*this.place, cancelled, cx, |cx| {
             (this.poll_exit)(this.exit, cx, &mut Leaving { settled, cancelled })
         }));
         let Some(settled) = this.stage.take() else {
@@ -611,13 +611,12 @@ impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
         };
         let member = this.member.take();
         let cancelled = member.as_ref().is_some_and(Member::is_cancelled);
-        let name = || name_at(*this.place);
+        let name = || this.place.name();
         let concluded = conclude(settled, exited, cancelled, name);
         if concluded.is_none() {
             *this.stage = Stage::Parked(name());
         }
         drop(owed);
-        drop(member);
         match concluded {
             Some(concluded) => Poll::Ready(concluded),
             None => Poll::Pending,
@@ -666,7 +665,7 @@ fn conclude<E: Debug, R, V, S: ExitVerdict>(
         Exited::Panicked(payload) => settled.panic(name(), payload, Phase::Exit),
     }
     if cause != Cause::Completed && settled.is_completion() {
-        frame::mark(cause);
+        nest::mark(cause);
     }
     if cancelled
         && !matches!(settled.outgoing, Outgoing::Panicked(_))

@@ -36,10 +36,9 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::expansion::Never;
-use crate::frame::{self, Frame};
 use crate::interruption::IfThere;
 use crate::manager::{InFrame, Lends, Surviving};
-use crate::registry::Place;
+use crate::nest::{self, Level, Place};
 use crate::sync::{Mutex, MutexGuard};
 use crate::{
     AsyncContextManager, Cause, ExitVerdict, Interruption, ScopedAsyncContextManager, Verdict,
@@ -59,14 +58,22 @@ struct Slot<R, E> {
 struct State<R, E> {
     exchange: Exchange<R>,
     interrupt: Option<Interrupt<E>>,
-    /// The innermost block of the body that is open at the yield.
-    place: Option<Place>,
+    /// The level of the generator.
+    level: Option<Place>,
+    /// Blocks of the body are open at the yield.
+    is_in_blocks: bool,
+    /// The body of the user's block, while the generator is polled around it.
+    inside: Option<Body>,
+    /// The manager gave the body up while it was polled around the user's.
+    is_given_up: bool,
 }
 
 enum Exchange<R> {
     Nothing,
     /// From the body to the manager.
     Given(Given<R>),
+    /// The manager has it.
+    Out,
     /// From the manager to the body.
     Back(Cause, Given<R>),
 }
@@ -84,6 +91,13 @@ struct Lent<R>(NonNull<R>, PhantomData<fn(R) -> R>);
 unsafe impl<R: Send> Send for Lent<R> {}
 // SAFETY: it stands for a `&mut R`, which is `Sync` if `R` is.
 unsafe impl<R: Sync> Sync for Lent<R> {}
+
+/// How the body of the user's block is polled. Only [`Around::poll`] makes one, and takes it back before what it points to
+/// is gone.
+struct Body(NonNull<dyn FnMut(&mut Context<'_>)>);
+
+// SAFETY: it is made, used and taken back in one call, and so on one thread.
+unsafe impl Send for Body {}
 
 impl<R, E> Slot<R, E> {
     fn lock(&self) -> MutexGuard<'_, State<R, E>> {
@@ -209,21 +223,30 @@ impl<L, B, R, E> Unpin for Yield<'_, L, B, R, E> {}
 impl<L, B, R, E> Future for Yield<'_, L, B, R, E> {
     type Output = B;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<B> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B> {
         if let Some(given) = self.given.take() {
-            let place = frame::enclosing();
             let interrupt = self.interrupt.take();
+            let level = self.slot.lock().level;
+            let is_in_blocks = level.is_some_and(nest::has_yielded);
             let mut state = self.slot.lock();
             state.exchange = Exchange::Given(given.0);
             state.interrupt = interrupt;
-            state.place = place;
+            state.is_in_blocks = is_in_blocks;
             return Poll::Pending;
         }
         let mut state = self.slot.lock();
+        if let Some(Body(mut body)) = state.inside.take() {
+            drop(state);
+            // SAFETY: `Around::poll` has put it there for the poll of the generator's body that this is a part of, and
+            // nobody else uses what it points to meanwhile. It was taken out: so it is called at most once.
+            let body = unsafe { body.as_mut() };
+            nest::lending(false, || body(cx));
+            return Poll::Pending;
+        }
         match mem::replace(&mut state.exchange, Exchange::Nothing) {
             Exchange::Back(cause, given) => {
                 drop(state);
-                frame::mark(cause);
+                nest::mark(cause);
                 Poll::Ready((self.back)(cause, Yielding(given)))
             }
             // Polled once more before the manager has taken what was given.
@@ -240,58 +263,193 @@ impl<L, B, R, E> Drop for Yield<'_, L, B, R, E> {
     /// manager panics beside it; the body then goes on, and what was lent must not reach the manager any more.
     fn drop(&mut self) {
         let exchange = mem::replace(&mut self.slot.lock().exchange, Exchange::Nothing);
+        if matches!(exchange, Exchange::Out) && nest::is_lent() {
+            // The drivers of the blocks around it do not do that. If one did, the user's block would go on with what is
+            // gone.
+            std::process::abort();
+        }
         drop(exchange);
     }
 }
 
 // --- The generator ----------------------------------------------------------------------------------------------------
 
+/// The body of a generator that is not yet finished, and its level in the nest: how the user's block ended is nothing that
+/// befell whoever polls it.
+struct Running<F: ?Sized> {
+    body: Pin<Box<F>>,
+    level: Option<Level>,
+}
+
+impl<F: Future + ?Sized> Running<F> {
+    fn poll(&mut self, name: &'static str, is_lent: bool, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let level = self.level.get_or_insert_with(|| Level::hidden(name, cx));
+        let _inside = level.enter(Some(cx));
+        nest::lending(is_lent, || self.body.as_mut().poll(cx))
+    }
+}
+
+/// The same, after its yield.
+enum Suspended<F: ?Sized> {
+    Alone(Running<F>),
+    /// With blocks around the yield: those are polled around the user's body.
+    InBlocks(Shared<F>),
+}
+
+type Shared<F> = Arc<Mutex<Option<Running<F>>>>;
+
 /// A generator that is not yet finished.
 struct Generator<F: ?Sized, R, E> {
-    body: Pin<Box<F>>,
+    suspended: Suspended<F>,
     slot: Arc<Slot<R, E>>,
-    /// The body is polled in a frame of its own: how the user's block ended is nothing that befell whoever polls it.
-    frame: Frame,
+}
+
+impl<F: ?Sized, R, E> Drop for Generator<F, R, E> {
+    fn drop(&mut self) {
+        let Suspended::InBlocks(shared) = &self.suspended else {
+            return;
+        };
+        // Polled around the user's body, which drops this, it is dropped by who polls it.
+        self.slot.lock().is_given_up = true;
+        if let Ok(mut running) = shared.try_lock() {
+            let running = running.take();
+            drop(running);
+        }
+    }
 }
 
 impl<F, R, E, V> Generator<F, R, E>
 where
     F: Future<Output = Result<V, E>> + ?Sized,
 {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<V, E>> {
-        self.frame.belong_to_enclosing();
-        let _inside = self.frame.enter();
-        self.body.as_mut().poll(cx)
-    }
-
-    /// Polls it to its yield.
-    fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Given<R>, E>> {
-        if let Poll::Ready(ended) = self.poll(cx) {
-            return match ended {
-                Err(error) => Poll::Ready(Err(error)),
-                Ok(_) => panic!("`{}` ended without its `yield_!`", self.slot.name),
-            };
-        }
-        let mut state = self.slot.lock();
-        match mem::replace(&mut state.exchange, Exchange::Nothing) {
-            Exchange::Given(given) => Poll::Ready(Ok(given)),
-            other => {
-                state.exchange = other;
-                Poll::Pending
-            }
-        }
-    }
-
     /// Polls it from its yield to its end, and then waits for what was detached in it.
     async fn exit(mut self, given: Given<R>, cause: Cause) -> Result<V, E> {
         self.slot.lock().exchange = Exchange::Back(cause, given);
-        let result = poll_fn(|cx| self.poll(cx)).await;
-        if let Some(children) = self.frame.take_children() {
+        let result = poll_fn(|cx| self.poll_to_end(cx)).await;
+        let children = match &mut self.suspended {
+            Suspended::Alone(running) => running.take_children(),
+            Suspended::InBlocks(shared) => lock(shared).as_ref().and_then(Running::take_children),
+        };
+        if let Some(children) = children {
             children.wait().await;
         }
         result
     }
+
+    fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<V, E>> {
+        let name = self.slot.name;
+        match &mut self.suspended {
+            Suspended::Alone(running) => running.poll(name, false, cx),
+            Suspended::InBlocks(shared) => match shared.try_lock() {
+                Ok(mut running) => match &mut *running {
+                    Some(running) => running.poll(name, false, cx),
+                    None => Poll::Pending,
+                },
+                // Given up by the user's body, around which it is polled: not so in the next poll.
+                Err(_) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            },
+        }
+    }
 }
+
+impl<F: ?Sized> Running<F> {
+    fn take_children(&self) -> Option<Arc<nest::Children>> {
+        self.level.as_ref()?.take_children()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A generator with blocks around its yield, around the body of the user's block.
+struct Around<F: ?Sized, R, E> {
+    shared: Shared<F>,
+    slot: Arc<Slot<R, E>>,
+    /// It was polled with the body.
+    is_polled: bool,
+}
+
+impl<F: Future + ?Sized, R, E> Around<F, R, E> {
+    fn poll(&mut self, cx: &mut Context<'_>, body: Option<&mut dyn FnMut(&mut Context<'_>)>) {
+        let is_over = !matches!(self.slot.lock().exchange, Exchange::Out);
+        let running = self.shared.try_lock();
+        let (false, Ok(mut running)) = (is_over, running) else {
+            // The body has given the generator up, and ends it by itself.
+            if let Some(body) = body {
+                body(cx);
+            }
+            return;
+        };
+        let Some(generator) = &mut *running else {
+            if let Some(body) = body {
+                body(cx);
+            }
+            return;
+        };
+        /// Takes back what was left there.
+        struct TakeBack<'a, R, E>(&'a Slot<R, E>);
+        impl<R, E> Drop for TakeBack<'_, R, E> {
+            fn drop(&mut self) {
+                self.0.lock().inside = None;
+            }
+        }
+        let _take_back = TakeBack(&self.slot);
+        self.slot.lock().inside = body.map(|body| {
+            let body: NonNull<dyn FnMut(&mut Context<'_>) + '_> = NonNull::from(body);
+            // SAFETY: only the lifetime changes. It is taken back before this function ends, whichever way it does.
+            Body(unsafe { mem::transmute::<NonNull<dyn FnMut(&mut Context<'_>) + '_>, NonNull<dyn FnMut(&mut Context<'_>)>>(body) })
+        });
+        // It is suspended at its yield, and stays so: only the drivers of the blocks around that run.
+        let _ = generator.poll(self.slot.name, true, cx);
+        if self.slot.lock().is_given_up {
+            let given_up = running.take();
+            drop(running);
+            drop(given_up);
+        }
+    }
+}
+
+/// What interrupts the block of a generator: what its yield was given, and what stands around that.
+struct GeneratorInterrupt<F: ?Sized, R, E> {
+    given: IfThere<Interrupt<E>>,
+    around: Option<Around<F, R, E>>,
+}
+
+impl<F: Future + ?Sized, R, E> Interruption<E> for GeneratorInterrupt<F, R, E> {
+    fn is_never(&self) -> bool {
+        self.around.is_none() && self.given.interrupt.is_none()
+    }
+
+    fn poll_interruption(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<E> {
+        if let Some(around) = &mut self.around
+            && !mem::take(&mut around.is_polled)
+        {
+            around.poll(cx, None);
+        }
+        Pin::new(&mut self.given).poll_interruption(cx)
+    }
+
+    fn poll_inside(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) {
+        match &mut self.around {
+            Some(around) => {
+                around.is_polled = true;
+                around.poll(cx, Some(body));
+            }
+            None => body(cx),
+        }
+    }
+}
+
+// Nothing in it is pinned in place.
+impl<F: ?Sized, R, E> Unpin for GeneratorInterrupt<F, R, E> {}
 
 /// The resource of a generator that was entered: it dereferences to what was yielded.
 ///
@@ -340,7 +498,7 @@ pub(crate) type SendBody<V, E> = dyn Future<Output = Result<V, E>> + Send;
 /// parameters borrows.
 #[must_use = "a manager does nothing unless it is entered"]
 pub struct Generated<R, E, V = ()> {
-    generator: Option<Generator<SendBody<V, E>, R, E>>,
+    running: Option<Running<SendBody<V, E>>>,
     slot: Arc<Slot<R, E>>,
 }
 
@@ -348,7 +506,7 @@ pub struct Generated<R, E, V = ()> {
 /// of it borrows, or may.
 #[must_use = "a manager does nothing unless it is entered"]
 pub struct ScopedGenerated<R, E, V, F: ?Sized> {
-    generator: Option<Generator<F, R, E>>,
+    running: Option<Running<F>>,
     slot: Arc<Slot<R, E>>,
     exit: PhantomData<fn() -> V>,
 }
@@ -360,17 +518,16 @@ fn slot<R, E, F>(_: &impl FnOnce(Yielder<R, E>) -> F) -> Arc<Slot<R, E>> {
         state: Mutex::new(State {
             exchange: Exchange::Nothing,
             interrupt: None,
-            place: None,
+            level: None,
+            is_in_blocks: false,
+            inside: None,
+            is_given_up: false,
         }),
     })
 }
 
-fn generator<F: ?Sized, R, E>(slot: &Arc<Slot<R, E>>, body: Pin<Box<F>>) -> Generator<F, R, E> {
-    Generator {
-        body,
-        slot: Arc::clone(slot),
-        frame: Frame::default(),
-    }
+fn running<F: ?Sized>(body: Pin<Box<F>>) -> Option<Running<F>> {
+    Some(Running { body, level: None })
 }
 
 /// Makes a manager of a body that owns what it uses.
@@ -385,7 +542,7 @@ where
 {
     let slot = slot(&body);
     Generated {
-        generator: Some(generator(&slot, Box::pin(body(Yielder(Arc::clone(&slot)))))),
+        running: running(Box::pin(body(Yielder(Arc::clone(&slot))))),
         slot,
     }
 }
@@ -403,28 +560,73 @@ where
 {
     let slot = slot(&body);
     ScopedGenerated {
-        generator: Some(generator(&slot, Box::pin(body(Yielder(Arc::clone(&slot)))))),
+        running: running(Box::pin(body(Yielder(Arc::clone(&slot))))),
         slot,
         exit: PhantomData,
     }
 }
 
+/// Polls the body to its yield.
 async fn enter<F, R, E, V>(
-    place: &mut Option<Generator<F, R, E>>,
-    slot: &Slot<R, E>,
+    place: &mut Option<Running<F>>,
+    slot: &Arc<Slot<R, E>>,
 ) -> Result<Yielded<F, R, E>, E>
 where
     F: Future<Output = Result<V, E>> + ?Sized,
 {
     // Taken for good: a body that has ended, panicked, or been dropped with an enter is not polled again.
-    let Some(mut generator) = place.take() else {
+    let Some(mut running) = place.take() else {
         panic!(
             "`{}` is entered a second time; call it again for another manager",
             slot.name
         );
     };
-    let given = poll_fn(|cx| generator.poll_enter(cx)).await?;
+    let given = poll_fn(|cx| {
+        let level = running.level.get_or_insert_with(|| Level::hidden(slot.name, cx));
+        slot.lock().level = Some(level.place());
+        if let Poll::Ready(ended) = running.poll(slot.name, false, cx) {
+            return match ended {
+                Err(error) => Poll::Ready(Err(error)),
+                Ok(_) => panic!("`{}` ended without its `yield_!`", slot.name),
+            };
+        }
+        let mut state = slot.lock();
+        match mem::replace(&mut state.exchange, Exchange::Out) {
+            Exchange::Given(given) => Poll::Ready(Ok(given)),
+            other => {
+                state.exchange = other;
+                Poll::Pending
+            }
+        }
+    })
+    .await?;
+    let suspended = if slot.lock().is_in_blocks {
+        Suspended::InBlocks(Arc::new(Mutex::new(Some(running))))
+    } else {
+        Suspended::Alone(running)
+    };
+    let generator = Generator {
+        suspended,
+        slot: Arc::clone(slot),
+    };
     Ok(Yielded { given, generator })
+}
+
+impl<F: ?Sized, R, E> Yielded<F, R, E> {
+    fn interrupt(&self) -> GeneratorInterrupt<F, R, E> {
+        let Generator { suspended, slot } = &self.generator;
+        GeneratorInterrupt {
+            given: slot.take_interrupt(),
+            around: match suspended {
+                Suspended::Alone(_) => None,
+                Suspended::InBlocks(shared) => Some(Around {
+                    shared: Arc::clone(shared),
+                    slot: Arc::clone(slot),
+                    is_polled: false,
+                }),
+            },
+        }
+    }
 }
 
 impl<R, E, V> AsyncContextManager for Generated<R, E, V>
@@ -438,7 +640,7 @@ where
     type Exit = V;
 
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, E>> + Send {
-        enter(&mut self.generator, &self.slot)
+        enter(&mut self.running, &self.slot)
     }
 
     fn exit(
@@ -449,8 +651,8 @@ where
         resource.generator.exit(resource.given, cause)
     }
 
-    fn interrupt(&self, _: &Self::Resource) -> impl Interruption<E> + Send + use<R, E, V> {
-        self.slot.take_interrupt()
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<E> + Send + use<R, E, V> {
+        resource.interrupt()
     }
 
     fn name(&self) -> &'static str {
@@ -469,15 +671,15 @@ where
     type Exit = V;
 
     fn enter(&mut self) -> impl Future<Output = Result<Self::Resource, E>> {
-        enter(&mut self.generator, &self.slot)
+        enter(&mut self.running, &self.slot)
     }
 
     fn exit(self, resource: Self::Resource, cause: Cause) -> impl Future<Output = Result<V, E>> {
         resource.generator.exit(resource.given, cause)
     }
 
-    fn interrupt(&self, _: &Self::Resource) -> impl Interruption<E> + use<R, E, V, F> {
-        self.slot.take_interrupt()
+    fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<E> + use<R, E, V, F> {
+        resource.interrupt()
     }
 
     fn name(&self) -> &'static str {
@@ -491,13 +693,6 @@ where
     E: Debug + Send + 'static,
     V: ExitVerdict,
 {
-    fn place(&self) -> Option<Place> {
-        self.0.slot.lock().place
-    }
-
-    fn place_of(resource: &Self::Resource) -> Option<Place> {
-        resource.generator.slot.lock().place
-    }
 }
 
 impl<R, E, V, F> Lends for InFrame<ScopedGenerated<R, E, V, F>>
@@ -506,13 +701,6 @@ where
     E: Debug + 'static,
     V: ExitVerdict,
 {
-    fn place(&self) -> Option<Place> {
-        self.0.slot.lock().place
-    }
-
-    fn place_of(resource: &Self::Resource) -> Option<Place> {
-        resource.generator.slot.lock().place
-    }
 }
 
 // --- The end of the body ----------------------------------------------------------------------------------------------

@@ -44,6 +44,16 @@ pub trait Interruption<E> {
     ///
     /// It is dropped when the body ends first.
     fn poll_interruption(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<E>;
+
+    /// Polls the body of the block in what stands around it: that is more than the block where the manager is a generator
+    /// with blocks around its yield (rule GEN-6). What hands an interruption on hands this on, too.
+    fn poll_inside(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) {
+        body(cx);
+    }
 }
 
 impl<E, F: Future<Output = E>> Interruption<E> for F {
@@ -95,6 +105,14 @@ impl<E, X, I: Interruption<X>, F: Fn(X) -> E> Interruption<E> for Converted<I, F
         let this = self.project();
         this.interrupt.poll_interruption(cx).map(&*this.convert)
     }
+
+    fn poll_inside(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) {
+        self.project().interrupt.poll_inside(cx, body);
+    }
 }
 
 pin_project! {
@@ -116,6 +134,17 @@ impl<E, I: Interruption<E>> Interruption<E> for IfThere<I> {
         match self.project().interrupt.as_pin_mut() {
             Some(interrupt) => interrupt.poll_interruption(cx),
             None => Poll::Pending,
+        }
+    }
+
+    fn poll_inside(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) {
+        match self.project().interrupt.as_pin_mut() {
+            Some(interrupt) => interrupt.poll_inside(cx, body),
+            None => body(cx),
         }
     }
 }
@@ -143,6 +172,17 @@ impl<E, A: Interruption<E>, B: Interruption<E>> Interruption<E> for OneOf<A, B> 
         match self.project() {
             OneOfProjection::First { interrupt } => interrupt.poll_interruption(cx),
             OneOfProjection::Second { interrupt } => interrupt.poll_interruption(cx),
+        }
+    }
+
+    fn poll_inside(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) {
+        match self.project() {
+            OneOfProjection::First { interrupt } => interrupt.poll_inside(cx, body),
+            OneOfProjection::Second { interrupt } => interrupt.poll_inside(cx, body),
         }
     }
 }

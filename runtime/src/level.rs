@@ -19,7 +19,7 @@ use std::future::Future;
 use std::ops::DerefMut;
 
 use crate::expansion::{Conclude, Settling};
-use crate::frame::Frame;
+use crate::nest::Level;
 use crate::generator::{Generated, SendBody, Yielded};
 use crate::manager::{Exiting, InFrame, Lending, Lends, Managed, Surviving, in_frame_exit};
 use crate::scope::{Interrupt, Parts, Scope};
@@ -140,8 +140,8 @@ macro_rules! surviving {
                 self,
                 _: G,
             ) -> Conclude<impl Exiting<$V, $E> + Send, $V, $E, Ret, Val> {
-                self.conclude_by(|kind, resource, cause, frame: &mut Frame| {
-                    kind.exit(resource, cause, frame.take_children(), frame.take_owed())
+                self.conclude_by(|kind, resource, cause, level: Level| {
+                    kind.exit(resource, cause, level.take_children(), Some(level))
                 })
             }
         }
@@ -231,10 +231,10 @@ macro_rules! in_frame {
             type Value = Val;
 
             fn conclude(self, exit: G) -> Conclude<impl Exiting<V, E>, V, E, Ret, Val> {
-                self.conclude_by(|kind, resource, cause, frame: &mut Frame| {
+                self.conclude_by(|kind, resource, cause, level: Level| {
                     let exit = |$kind: $Kind, resource, cause| exit($manager, resource, cause);
-                    let (children, owed) = (frame.take_children(), frame.take_owed());
-                    in_frame_exit(kind, resource, cause, children, owed, exit)
+                    let children = level.take_children();
+                    in_frame_exit(kind, resource, cause, children, Some(level), exit)
                 })
             }
         }

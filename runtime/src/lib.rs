@@ -4,22 +4,19 @@
 
 mod adaptors;
 mod cause;
-mod detach;
 mod executor;
 // Hidden from the documentation only: rustc writes hidden items with their whole path in messages.
 #[cfg_attr(doc, doc(hidden))]
 pub mod expansion;
-mod frame;
 mod generator;
 pub mod guide;
-mod interrupt;
 mod interruption;
 mod level;
 mod limits;
 mod manager;
 mod managers;
+mod nest;
 mod protocol;
-mod registry;
 pub mod report;
 mod scope;
 mod slot;
@@ -35,7 +32,6 @@ pub use adaptors::{
 #[cfg(feature = "tokio")]
 pub use adaptors::{EnterWithin, OrElapsed};
 pub use cause::{Cause, ErrorType, ExitVerdict, Outcome, Raised, Verdict};
-pub use detach::{detach, set_spawner};
 pub use generator::{Generated, ScopedGenerated, Yielded};
 pub use interruption::{Interruption, NoInterruption};
 #[cfg(feature = "tokio")]
@@ -57,8 +53,8 @@ pub use managers::{
 pub use managers::{InSpan, in_span};
 pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 #[cfg(feature = "tokio")]
-pub use registry::drain_timeout;
-pub use registry::{PendingExit, drain, pending_exits};
+pub use nest::drain_timeout;
+pub use nest::{PendingExit, detach, drain, pending_exits, set_spawner};
 pub use stack::{
     AsyncExitStack, CleanUpOf, Closed, Enterable, EnteredInto, Handle, Loan, NoError, RaisedAs,
     Registrar, StackError, StackManager, Takes,

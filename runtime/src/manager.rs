@@ -13,10 +13,8 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::detach::{detach_exit, drop_caught};
-use crate::frame::{self, Before, Children};
 use crate::limits::{self, Either};
-use crate::registry::{Owed, Place};
+use crate::nest::{self, Abandoned, Children, Level, Place, abandoning, detach_exit, drop_caught};
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{
     AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
@@ -33,7 +31,7 @@ pub enum Exited<V, E> {
 pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// How an exit ended, and the entry among what is owed: it has the name for later reports.
-pub(crate) type Finished<V, E> = (Exited<V, E>, Option<Owed>);
+pub(crate) type Finished<V, E> = (Exited<V, E>, Option<Level>);
 
 /// The future of an exit.
 pub trait Exiting<V, E> {
@@ -71,10 +69,62 @@ pub(crate) async fn exit_early<M: AsyncContextManager>(
     resource: M::Resource,
     cause: Cause,
 ) -> Result<(), M::Error> {
-    match exit_alone(Surviving(manager).exit(resource, cause, None, None)).await {
+    let name = manager.name();
+    let exit = |children, level| Surviving(manager).exit(resource, cause, children, Some(level));
+    match exit_in_body(name, cause, exit).await {
         Exited::Returned(_) => Ok(()),
         Exited::Failed(error) => Err(error),
         Exited::Panicked(payload) => resume_unwind(payload),
+    }
+}
+
+/// Runs an exit in the middle of a body, on a level of its own. It is not interrupted, and as at the end of a block, nothing
+/// goes on after it in a body that is; it waits for what was detached in the body before.
+pub(crate) async fn exit_in_body<V, E: Debug, X: Exiting<V, E>>(
+    name: &'static str,
+    cause: Cause,
+    exit: impl FnOnce(Option<Arc<Children>>, Level) -> X,
+) -> Exited<V, E> {
+    let level = Level::exiting_early(name);
+    let place = level.place();
+    let mut exit = pin!(exit(nest::children_of_body(), level));
+    let (exited, level) = poll_fn(|cx| {
+        let is_cancelled = nest::take_part(place, cx.waker());
+        nest::exiting(place, is_cancelled, cx, |cx| {
+            exit.as_mut().poll_exit(cx, &mut InBody { is_cancelled })
+        })
+    })
+    .await;
+    drop(level);
+    let mut unraised = Unraised {
+        name,
+        cause,
+        exited: Some(exited),
+    };
+    if !matches!(unraised.exited, Some(Exited::Panicked(_))) {
+        nest::go_on().await;
+    }
+    match unraised.exited.take() {
+        Some(exited) => exited,
+        None => unreachable!("it is taken once"),
+    }
+}
+
+/// What an exit in a body ended with. Dropped in a body that is interrupted, it is reported.
+struct Unraised<V, E: Debug> {
+    name: &'static str,
+    cause: Cause,
+    exited: Option<Exited<V, E>>,
+}
+
+impl<V, E: Debug> Drop for Unraised<V, E> {
+    fn drop(&mut self) {
+        let incident = match self.exited.take() {
+            Some(Exited::Failed(error)) => Incident::error(&error),
+            Some(Exited::Panicked(payload)) => Incident::panic(payload),
+            Some(Exited::Returned(_)) | None => return,
+        };
+        report_of(self.name, Phase::Exit, self.cause, incident);
     }
 }
 
@@ -113,6 +163,23 @@ impl Left for NothingLeft {
     }
 }
 
+/// For exits in the middle of a body.
+struct InBody {
+    is_cancelled: bool,
+}
+
+impl Left for InBody {
+    fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
+    fn lost(&mut self, _: &'static str, _: Cause) {}
+    fn give_up(&mut self) -> Result<(), Payload> {
+        Ok(())
+    }
+    fn drop_interrupt(&mut self) {}
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled
+    }
+}
+
 /// A manager of either kind.
 #[diagnostic::on_unimplemented(
     message = "the error of an exit stack must be `Debug + Send + 'static`",
@@ -135,24 +202,14 @@ pub trait Managed: Sized {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) -> impl Exiting<Self::Exit, Self::Error>;
     /// The block was dropped in its body.
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, owed: Option<Owed>);
+    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, owed: Option<Level>);
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
     fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<Self>;
     fn around_poll(&self) -> impl Sized;
     fn lent(resource: &mut Self::Resource) -> &mut Self::Lent;
-
-    /// The block that encloses the body in truth, if it is not the one that the manager's own block is in.
-    fn place(&self) -> Option<Place> {
-        None
-    }
-
-    /// The same, as the resource knows it.
-    fn place_of(_: &Self::Resource) -> Option<Place> {
-        None
-    }
 
     /// While the blocks inside end after an interruption: what is further out in a stack may interrupt in its place.
     fn poll_interrupts(&self, _: &mut Context<'_>) {}
@@ -162,12 +219,12 @@ pub trait Managed: Sized {
 }
 
 /// The name of a manager, which is kept with what it owes, so that blocks need no room for it.
-pub(crate) fn name_of(owed: Option<&Owed>) -> &'static str {
-    name_at(owed.and_then(Owed::place))
+pub(crate) fn name_of(owed: Option<&Level>) -> &'static str {
+    owed.map_or("", Level::name)
 }
 
 pub(crate) fn name_at(place: Option<Place>) -> &'static str {
-    place.and_then(Place::manager).unwrap_or_default()
+    place.map_or("", Place::name)
 }
 
 /// Reports something that befell a manager.
@@ -202,9 +259,9 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) -> impl Exiting<Self::Exit, Self::Error> {
-        let place = owed.as_ref().and_then(Owed::place);
+        let place = owed.as_ref().map(Level::place);
         let name = move || name_at(place);
         let exit = Box::pin(exit(self.0, resource, cause, children, name));
         SurvivingExit {
@@ -218,7 +275,7 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         self,
         resource: Self::Resource,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) {
         let (name, cause) = (name_of(owed.as_ref()), Cause::Dropped);
         let exit = exit(self.0, resource, cause, children, move || name);
@@ -286,7 +343,7 @@ where
 {
     exit: Option<Pin<Box<F>>>,
     cause: Cause,
-    owed: Option<Owed>,
+    owed: Option<Level>,
 }
 
 impl<F, V, E> Future for SurvivingExit<F, V, E>
@@ -317,7 +374,7 @@ where
 
 /// How an exit ended, from what it returned and from how the drop of its future went.
 fn exited<V, E: Debug>(
-    owed: Option<&Owed>,
+    owed: Option<&Level>,
     cause: Cause,
     result: Result<Result<V, E>, Payload>,
     dropped: Result<(), Payload>,
@@ -375,7 +432,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) -> impl Exiting<Self::Exit, Self::Error> {
         let exit = |manager: Self, resource, cause| manager.0.exit(resource, cause);
         in_frame_exit(self, resource, cause, children, owed, exit)
@@ -385,12 +442,12 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
         self,
         resource: Self::Resource,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) {
         let passed_on = children.clone().map(PassOn);
-        let place = owed.as_ref().and_then(Owed::place);
-        let block = Before { children, place };
-        let abandon = || frame::abandoning(block, || self.0.abandon(resource));
+        let place = owed.as_ref().map(Level::place);
+        let block = Abandoned { children, place };
+        let abandon = || abandoning(block, || self.0.abandon(resource));
         let abandoned = catch_unwind(AssertUnwindSafe(abandon));
         drop(passed_on);
         if let Err(payload) = abandoned {
@@ -418,12 +475,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
 }
 
 /// A manager whose resource only holds what is lent.
-pub trait Lends: Managed<Resource: DerefMut<Target: Sized>> {
-    /// See [`Managed::place`].
-    fn place(&self) -> Option<Place>;
-    /// See [`Managed::place_of`].
-    fn place_of(resource: &Self::Resource) -> Option<Place>;
-}
+pub trait Lends: Managed<Resource: DerefMut<Target: Sized>> {}
 
 /// The manager of a block that lends what is in the resource.
 pub struct Lending<K>(pub(crate) K);
@@ -447,7 +499,7 @@ impl<K: Lends> Managed for Lending<K> {
         resource: Self::Resource,
         cause: Cause,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) -> impl Exiting<Self::Exit, Self::Error> {
         self.0.exit(resource, cause, children, owed)
     }
@@ -456,7 +508,7 @@ impl<K: Lends> Managed for Lending<K> {
         self,
         resource: Self::Resource,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) {
         self.0.abandon(resource, children, owed);
     }
@@ -475,14 +527,6 @@ impl<K: Lends> Managed for Lending<K> {
     fn lent(resource: &mut Self::Resource) -> &mut Self::Lent {
         resource
     }
-
-    fn place(&self) -> Option<Place> {
-        Lends::place(&self.0)
-    }
-
-    fn place_of(resource: &K::Resource) -> Option<Place> {
-        <K as Lends>::place_of(resource)
-    }
 }
 
 /// Waits for the children, then exits in the frame of the block.
@@ -491,7 +535,7 @@ pub(crate) fn in_frame_exit<K, R, V, E, F>(
     resource: R,
     cause: Cause,
     children: Option<Arc<Children>>,
-    owed: Option<Owed>,
+    owed: Option<Level>,
     exit: impl FnOnce(K, R, Cause) -> F,
 ) -> impl Exiting<V, E>
 where
@@ -523,7 +567,7 @@ where
 
 /// A manager whose exit waits for the children of its block.
 #[allow(clippy::type_complexity)]
-struct Armed<K: Managed<Resource = R>, R>(Option<(K, R, Arc<Children>, Option<Owed>)>);
+struct Armed<K: Managed<Resource = R>, R>(Option<(K, R, Arc<Children>, Option<Level>)>);
 
 impl<K: Managed<Resource = R>, R> Armed<K, R> {
     fn wait(&self) -> impl Future<Output = ()> + use<K, R> {
@@ -562,7 +606,7 @@ pin_project! {
         #[pin]
         exit: Started<F>,
         cause: Cause,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     }
 
     impl<F> PinnedDrop for InFrameExit<F> {
@@ -596,14 +640,14 @@ impl InFrameExit<()> {
         manager: K,
         resource: R,
         cause: Cause,
-        owed: Option<Owed>,
+        owed: Option<Level>,
         exit: impl FnOnce(K, R, Cause) -> F,
     ) -> InFrameExit<impl Future<Output = Result<V, E>>>
     where
         V: ExitVerdict,
         F: Future<Output = Result<V, E>>,
     {
-        let place = owed.as_ref().and_then(Owed::place);
+        let place = owed.as_ref().map(Level::place);
         let name = move || name_at(place);
         let exit = || limits::watch(name, cause, exit(manager, resource, cause));
         let exit = match catch_unwind(AssertUnwindSafe(exit)) {

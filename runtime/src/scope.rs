@@ -1,33 +1,32 @@
-//! One level of a block while it is open: manager, resource and frame, and the driver that polls the body.
+//! One level of a block while it is open: manager and resource, and the driver that polls the body.
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 
+use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::detach::drop_caught;
 use crate::executor::poll_unconstrained;
-use crate::frame::{self, Frame};
-use crate::interrupt::{Member, Unseen};
 use crate::interruption::Interruption;
-use crate::manager::{Managed, Payload, name_of, report_of};
+use crate::manager::{Managed, Payload, report_of};
+use crate::nest::{self, Level, Member, Progress, drop_caught};
 use crate::report::{Incident, Phase};
 use crate::{Cause, Raised};
 
-/// A manager, its resource once it is entered, and the frame of its block. Dropped while it is armed, it abandons.
+/// A manager, its resource once it is entered, and the level of its block. Dropped while it is armed, it abandons.
 ///
 /// The resource is a parameter of its own, and so are the errors below: a projection such as `K::Resource` in what is held
 /// across an await would have to be normalized for every lifetime, and `Send` be lost to it (rule TYP-1).
 pub struct Scope<K: Managed<Resource = R>, R> {
     manager: Option<K>,
     resource: Option<R>,
-    frame: Frame,
+    level: Option<Level>,
 }
 
 impl<K: Managed<Resource = R>, R> Scope<K, R> {
@@ -35,7 +34,7 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
         Self {
             manager: Some(manager),
             resource: None,
-            frame: Frame::default(),
+            level: None,
         }
     }
 
@@ -50,9 +49,9 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
         let Self {
             manager,
             resource,
-            frame,
+            level,
         } = self;
-        enter_and_arm(manager, resource, frame, enter)
+        enter_and_arm(manager, resource, level, enter)
     }
 
     /// Lends the resource to the body, and the rest to the driver.
@@ -63,7 +62,7 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
         let Self {
             manager: Some(manager),
             resource: Some(resource),
-            frame,
+            level: Some(level),
         } = self
         else {
             unreachable!("a block is entered before its body runs")
@@ -79,11 +78,11 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
                 payload: Some(Box::new(payload)),
             },
         };
-        (K::lent(resource), Parts { manager, frame }, interrupt)
+        (K::lent(resource), Parts { manager, level }, interrupt)
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        name_of(self.frame.owed())
+        self.level.as_ref().map_or("", Level::name)
     }
 
     pub(crate) fn manager_and_resource(&mut self) -> Option<(&mut K, &mut R)> {
@@ -92,7 +91,7 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
 
     /// How a block ended that a generator in the body gave its resource to, if it did not complete.
     pub(crate) fn marked(&self) -> Option<Cause> {
-        self.frame.marked()
+        self.level.as_ref().and_then(Level::marked)
     }
 
     /// Shows an error to the manager, if it is entered.
@@ -103,25 +102,36 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
     }
 
     /// Takes the manager and its resource out: their exit is owed by the caller from now on.
-    pub(crate) fn into_entered(mut self) -> (K, R) {
+    fn into_entered(mut self) -> (K, R) {
         match self.manager.take().zip(self.resource.take()) {
             Some(entered) => entered,
             None => unreachable!("it is entered before it is taken apart"),
         }
     }
 
-    /// What the exit needs: manager and resource, what was detached inside of the block, and what the block owes.
-    pub(crate) fn into_exit(mut self) -> (K, R, Frame) {
-        let frame = mem::take(&mut self.frame);
+    /// The same, where they become part of a manager that is being entered.
+    pub(crate) fn into_part(mut self) -> (K, R) {
+        if let Some(level) = self.level.take() {
+            level.join();
+        }
+        self.into_entered()
+    }
+
+    /// What the exit needs: manager, resource, and the level.
+    pub(crate) fn into_exit(mut self) -> (K, R, Level) {
+        let Some(level) = self.level.take() else {
+            unreachable!("it is entered before it is taken apart")
+        };
         let (manager, resource) = self.into_entered();
-        (manager, resource, frame)
+        level.begin_exit();
+        (manager, resource, level)
     }
 }
 
 async fn enter_and_arm<'a, K, R, E, F>(
     manager: &'a mut Option<K>,
     resource: &mut Option<R>,
-    frame: &mut Frame,
+    place: &mut Option<Level>,
     enter: impl FnOnce(&'a mut K) -> F,
 ) -> Result<(), E>
 where
@@ -129,30 +139,34 @@ where
     F: Future<Output = Result<R, E>>,
 {
     // It is there until the scope is taken apart, and that consumes it.
-    if let Some(manager) = manager {
-        // Nothing is opened any more in a body that is interrupted (rule CAN-6): it would keep the body from ending.
-        poll_fn(|_| {
-            if frame::is_interrupted() {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        })
-        .await;
-        let name = manager.name();
-        let entered = enter(manager).await?;
-        let place = K::place_of(&entered);
-        *resource = Some(entered);
-        frame.arm(name, place);
-    }
+    let Some(manager) = manager else {
+        return Ok(());
+    };
+    // Nothing is opened any more in a body that is interrupted (rule CAN-6): it would keep the body from ending.
+    nest::go_on().await;
+    let name = manager.name();
+    let mut entering = None;
+    let mut enter = pin!(enter(manager));
+    let entered = poll_fn(|cx| {
+        let level = entering.get_or_insert_with(|| Level::entering(name, cx));
+        let _inside = level.enter(Some(cx));
+        enter.as_mut().poll(cx)
+    });
+    *resource = Some(entered.await?);
+    let Some(level) = entering else {
+        unreachable!("it is there from the first poll on")
+    };
+    level.arm();
+    *place = Some(level);
     Ok(())
 }
 
 impl<K: Managed<Resource = R>, R> Drop for Scope<K, R> {
     fn drop(&mut self) {
-        if let (Some(manager), Some(resource)) = (self.manager.take(), self.resource.take()) {
-            let (children, owed) = (self.frame.take_children(), self.frame.take_owed());
-            manager.abandon(resource, children, owed);
+        if let (Some(manager), Some(resource), Some(level)) =
+            (self.manager.take(), self.resource.take(), self.level.take())
+        {
+            manager.abandon(resource, level.take_children(), Some(level));
         }
     }
 }
@@ -160,7 +174,7 @@ impl<K: Managed<Resource = R>, R> Drop for Scope<K, R> {
 /// What of a scope the driver uses while the body has the resource.
 pub struct Parts<'a, M> {
     manager: &'a mut M,
-    frame: &'a mut Frame,
+    level: &'a Level,
 }
 
 pin_project! {
@@ -175,6 +189,20 @@ pin_project! {
 }
 
 impl<I> Interrupt<I> {
+    /// Runs the body in what is around it, if that is more than the block.
+    fn poll_inside<E>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) where
+        I: Interruption<E>,
+    {
+        match self.project() {
+            InterruptProjection::MayFire { interrupt } => interrupt.poll_inside(cx, body),
+            _ => body(cx),
+        }
+    }
+
     fn poll<E>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<E, Payload>>
     where
         I: Interruption<E>,
@@ -192,9 +220,9 @@ impl<I> Interrupt<I> {
     }
 
     /// What it panicked with before the body ran.
-    fn take_panic(self: Pin<&mut Self>) -> Option<Payload> {
+    fn take_panic(self: Pin<&mut Self>) -> Option<Box<Payload>> {
         match self.project() {
-            InterruptProjection::Panicked { payload } => payload.take().map(|payload| *payload),
+            InterruptProjection::Panicked { payload } => payload.take(),
             _ => None,
         }
     }
@@ -245,7 +273,7 @@ impl<R, E> Stopped<R, E> {
         [guard, body]: [Option<Payload>; 2],
         interrupt: Pin<&mut Interrupt<I>>,
     ) -> Self {
-        let name = || name_of(parts.frame.owed());
+        let name = || parts.level.name();
         let interrupt = drop_interrupt(interrupt);
         let panics = [
             (Phase::Body, guard),
@@ -291,13 +319,13 @@ pub(crate) enum How<R, E> {
     /// `return` or `?`.
     Left(R),
     /// The body may have come to its end all the same, in a later poll.
-    Interrupted(E, Option<R>),
+    Interrupted(Fired<E>, Option<R>),
     /// A manager further out interrupted.
     Cancelled,
     Panicked(Payload),
 }
 
-/// Polls the body, with the block's frame as the current one and the manager's guard held.
+/// Polls the body, with the block's level as the current one and the manager's guard held.
 pub fn drive<'a, K, E, I, F>(
     parts: Parts<'a, K>,
     interrupt: Interrupt<I>,
@@ -315,22 +343,28 @@ where
         interrupt,
         fired: None,
         is_settled: false,
-        waits: false,
         body: Some(body),
     }
 }
 
+/// What a manager interrupts its body with.
+pub(crate) enum Fired<E> {
+    Error(E),
+    /// Its `interrupt` panicked, or what it holds around the body did: that is raised when those inside have ended.
+    Panic(Box<Payload>),
+}
+
 pin_project! {
     /// The future of [`drive`].
+    #[project = DriveProjection]
     pub struct Drive<'a, K: Managed<Error = E>, E, I, F> {
         parts: Parts<'a, K>,
         ended: &'a Ended,
         #[pin]
         interrupt: Interrupt<I>,
-        fired: Option<E>,
+        fired: Option<Fired<E>>,
         // Whether it is this manager that interrupts: in the poll in which it fires, one further out may as well.
         is_settled: bool,
-        waits: bool,
         #[pin]
         body: Option<F>,
     }
@@ -340,9 +374,14 @@ pin_project! {
             let this = this.project();
             let body = drop_body(this.parts, this.body);
             let interrupt = drop_interrupt(this.interrupt);
-            for (phase, payload) in [(Phase::Body, body), (Phase::Interrupt, interrupt)] {
+            let fired = match this.fired.take() {
+                Some(Fired::Panic(payload)) => Some(*payload),
+                _ => None,
+            };
+            let panics = [(Phase::Interrupt, fired), (Phase::Body, body), (Phase::Interrupt, interrupt)];
+            for (phase, payload) in panics {
                 if let Some(payload) = payload {
-                    let name = name_of(this.parts.frame.owed());
+                    let name = this.parts.level.name();
                     report_of(name, phase, Cause::Dropped, Incident::panic(payload));
                 }
             }
@@ -353,6 +392,7 @@ pin_project! {
 impl<K, E, I, F> Future for Drive<'_, K, E, I, F>
 where
     K: Managed<Error = E>,
+    E: Debug,
     I: Interruption<E>,
     F: Future,
 {
@@ -360,114 +400,193 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let Parts { manager, level } = &mut *this.parts;
+        if !matches!(*this.interrupt, Interrupt::Never) || level.may_be_member() {
+            return poll_interruptible(this, cx);
+        }
         let Some(body) = this.body.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        if let Some(payload) = this.interrupt.as_mut().take_panic() {
-            let late = drop_body(this.parts, this.body);
-            let how = How::Panicked(payload);
-            return Poll::Ready(Stopped { how, late });
+        let inside = level.enter(Some(cx));
+        // It may have come under an interruption with that.
+        if level.may_be_member() {
+            drop(inside);
+            return poll_interruptible(this, cx);
         }
-        let Parts { manager, frame } = &mut *this.parts;
-        let may_fire = !I::NEVER && !matches!(*this.interrupt, Interrupt::Never);
-        let is_member = may_fire || frame.member.is_some();
-        let entered = frame.follow(|| manager.place());
-        let enclosing = entered.enclosing_node();
         let mut guard = None;
-        let how = if is_member || enclosing.is_some() {
-            drop(entered);
-            let member = frame.member.get_or_insert_with(Member::new);
-            member.polled(enclosing, cx.waker());
-            let told = member.is_fired() || member.is_cancelled();
-            let unseen = if told {
-                member.wake_unseen()
-            } else {
-                Unseen::None
-            };
-            let polled = if told && member.is_alone() {
-                None
-            } else {
-                let _inside = frame.enter();
-                poll_body(&**manager, body, this.ended, cx, &mut guard)
-            };
-            if polled.is_none() {
-                note_wait(this.waits, frame);
-            }
-            let Some(member) = &frame.member else {
-                return Poll::Pending;
-            };
-            if told {
-                manager.settle_interrupts(member.is_cancelled());
-            }
-            if this.fired.is_some() && !mem::replace(this.is_settled, true) && member.is_cancelled()
-            {
-                // A manager further out has interrupted in the very same poll.
-                *this.fired = None;
-            }
-            match polled {
-                Some(How::Panicked(payload)) => How::Panicked(payload),
-                // What was open inside kept the body from being dropped.
-                Some(how) => match this.fired.take() {
-                    Some(error) => How::Interrupted(error, how.left()),
-                    None => how,
-                },
-                None if told => {
-                    if matches!(unseen, Unseen::LookAgain) {
-                        member.will_look_again();
-                        cx.waker().wake_by_ref();
-                    }
-                    if !member.is_alone() && !matches!(unseen, Unseen::GivenUp) {
-                        manager.poll_interrupts(cx);
-                        return Poll::Pending;
-                    }
-                    match this.fired.take() {
-                        Some(error) => How::Interrupted(error, None),
-                        None => How::Cancelled,
-                    }
-                }
-                None => match ready!(this.interrupt.as_mut().poll(cx)) {
-                    Ok(error) => {
-                        // A manager further out may interrupt in this very poll, and is then the one to raise: that is
-                        // known in the next.
-                        *this.fired = Some(error);
-                        member.fire();
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                    Err(payload) => How::Panicked(payload),
-                },
-            }
-        } else {
-            let polled = poll_body(&**manager, body, this.ended, cx, &mut guard);
-            if let Some(how) = polled {
-                let late = [guard, drop_polled(&**manager, this.body)];
-                drop(entered);
-                return Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt));
-            }
-            drop(entered);
-            match this.interrupt.as_mut().poll(cx) {
-                Poll::Ready(Ok(error)) => How::Interrupted(error, None),
-                Poll::Ready(Err(payload)) => How::Panicked(payload),
-                Poll::Pending => {
-                    note_wait(this.waits, frame);
-                    return Poll::Pending;
-                }
-            }
+        let Some(how) = poll_body(&**manager, body, this.ended, cx, &mut guard) else {
+            drop(inside);
+            level.waits();
+            return Poll::Pending;
         };
-        let late = [guard, drop_body(this.parts, this.body)];
+        let late = [guard, drop_polled(&**manager, this.body)];
+        drop(inside);
         Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt))
     }
 }
 
-/// Takes note of the first time that the block waits.
-fn note_wait(waits: &mut bool, frame: &Frame) {
-    if !mem::replace(waits, true)
-        && let Some(owed) = frame.owed()
-    {
-        owed.waits();
+impl<K: Managed<Error = E>, E: Debug, I: Interruption<E>, F: Future> DriveProjection<'_, '_, K, E, I, F> {
+    /// The body is interrupted from now on: by this manager, unless one further out does so in the very same poll, which is
+    /// known in the next.
+    fn fire(&mut self, member: &Member, with: Fired<E>, cx: &Context<'_>) {
+        *self.fired = Some(with);
+        member.fire();
+        cx.waker().wake_by_ref();
+    }
+
+    /// In the polls after that.
+    fn settle(&mut self, member: &Member) {
+        let is_cancelled = member.is_cancelled();
+        self.parts.manager.settle_interrupts(is_cancelled);
+        let is_first = self.fired.is_some() && !mem::replace(self.is_settled, true);
+        if is_first && is_cancelled && matches!(self.fired, Some(Fired::Error(_))) {
+            // A manager further out has interrupted in the very same poll.
+            *self.fired = None;
+        }
+    }
+
+    /// Polls the body in its level, in what the manager has around it.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        guard: &mut Option<Payload>,
+    ) -> Option<How<F::Output, E>> {
+        let Self {
+            parts: Parts { manager, level },
+            ended,
+            interrupt,
+            fired,
+            body,
+            ..
+        } = self;
+        let has_panicked = matches!(fired, Some(Fired::Panic(_)));
+        let mut polled = None;
+        let mut poll = |cx: &mut Context<'_>| {
+            let _inside = level.enter(Some(cx));
+            if let Some(body) = body.as_mut().as_pin_mut() {
+                polled = if has_panicked {
+                    how(catch_unwind(AssertUnwindSafe(|| body.poll(cx))), ended)
+                } else {
+                    poll_body(&**manager, body, ended, cx, guard)
+                };
+            }
+        };
+        let inside = || interrupt.as_mut().poll_inside(cx, &mut poll);
+        let panicked = catch_unwind(AssertUnwindSafe(inside)).err();
+        polled.or(panicked.map(How::Panicked))
+    }
+
+    /// The body has panicked, which takes the place of the interruption.
+    fn overtake(&mut self, payload: Payload) -> Payload {
+        let name = self.parts.level.name();
+        let (first, incident) = match self.fired.take() {
+            None => return payload,
+            Some(Fired::Error(error)) => (payload, (Phase::Interrupt, Incident::error(&error))),
+            Some(Fired::Panic(first)) => (*first, (Phase::Body, Incident::panic(payload))),
+        };
+        report_of(name, incident.0, Cause::Cancelled, incident.1);
+        first
     }
 }
 
+/// Polls a body that may be interrupted, or is.
+#[inline(never)]
+fn poll_interruptible<K, E, I, F>(
+    mut this: DriveProjection<'_, '_, K, E, I, F>,
+    cx: &mut Context<'_>,
+) -> Poll<Stopped<F::Output, E>>
+where
+    K: Managed<Error = E>,
+    E: Debug,
+    I: Interruption<E>,
+    F: Future,
+{
+    if this.body.is_none() {
+        return Poll::Pending;
+    }
+    if let Some(payload) = this.interrupt.as_mut().take_panic() {
+        let late = drop_body(this.parts, this.body);
+        let how = How::Panicked(*payload);
+        return Poll::Ready(Stopped { how, late });
+    }
+    // What is lent by a generator must not be dropped with the body, which then ends by itself.
+    let is_lent = nest::is_lent();
+    let member = {
+        let level = this.parts.level;
+        // Where it is now, before anything of it runs.
+        drop(level.enter(Some(cx)));
+        let enclosing = level.node();
+        let may_fire = !matches!(*this.interrupt, Interrupt::Never);
+        if !may_fire && enclosing.is_none() && level.member().is_none() {
+            None
+        } else {
+            let member = level.become_member();
+            member.polled(enclosing, cx.waker());
+            Some(member)
+        }
+    };
+    let is_told = member
+        .as_ref()
+        .is_some_and(|member| member.is_interrupted());
+    let mut guard = None;
+    let (polled, progress) = match &member {
+        Some(member) if is_told && !is_lent && member.is_alone() => (None, Progress::Alone),
+        Some(member) if is_told => {
+            let poll = |cx: &mut Context<'_>| this.poll_body(cx, &mut guard);
+            match member.watch(cx, poll) {
+                Ok(how) => (Some(how), Progress::Waiting),
+                Err(progress) => (None, progress),
+            }
+        }
+        _ => (this.poll_body(cx, &mut guard), Progress::Waiting),
+    };
+    if polled.is_none() {
+        this.parts.level.waits();
+    }
+    let how = match member {
+        None => match polled {
+            Some(how) => how,
+            None => return Poll::Pending,
+        },
+        Some(member) => {
+            if is_told {
+                this.settle(&member);
+            }
+            match polled {
+                Some(How::Panicked(payload)) if is_lent => {
+                    this.fire(&member, Fired::Panic(Box::new(payload)), cx);
+                    return Poll::Pending;
+                }
+                Some(How::Panicked(payload)) => How::Panicked(this.overtake(payload)),
+                // What was open inside kept the body from being dropped.
+                Some(how) => match this.fired.take() {
+                    Some(fired) => How::Interrupted(fired, how.left()),
+                    None => how,
+                },
+                None if is_told => {
+                    if is_lent || progress == Progress::Waiting {
+                        this.parts.manager.poll_interrupts(cx);
+                        return Poll::Pending;
+                    }
+                    match this.fired.take() {
+                        Some(fired) => How::Interrupted(fired, None),
+                        None => How::Cancelled,
+                    }
+                }
+                None => {
+                    let fired = match ready!(this.interrupt.as_mut().poll(cx)) {
+                        Ok(error) => Fired::Error(error),
+                        Err(payload) => Fired::Panic(Box::new(payload)),
+                    };
+                    this.fire(&member, fired, cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+    };
+    let late = [guard, drop_body(this.parts, this.body)];
+    Poll::Ready(Stopped::after(this.parts, how, late, this.interrupt))
+}
 /// Polls the body with the guard. Returns how it stopped, if it did, beside what the drop of the guard panicked with.
 fn poll_body<M: Managed, F: Future>(
     manager: &M,
@@ -478,10 +597,14 @@ fn poll_body<M: Managed, F: Future>(
 ) -> Option<How<F::Output, M::Error>> {
     let (polled, late) = guarded(manager, || body.poll(cx));
     *guard = late;
+    how(polled, ended).or_else(|| guard.take().map(How::Panicked))
+}
+
+fn how<R, E>(polled: Result<Poll<R>, Payload>, ended: &Ended) -> Option<How<R, E>> {
     match polled {
         Ok(Poll::Ready(left)) => Some(How::Left(left)),
         Ok(Poll::Pending) if !ended.is_running() => Some(How::Ended),
-        Ok(Poll::Pending) => guard.take().map(How::Panicked),
+        Ok(Poll::Pending) => None,
         Err(payload) => Some(How::Panicked(payload)),
     }
 }
@@ -503,7 +626,7 @@ fn guarded<M: Managed, T>(
         .unwrap_or_else(|payload| (Err(payload), None))
 }
 
-/// Drops the body as it was polled: in its frame, and with the guard. Returns what panicked.
+/// Drops the body as it was polled: in its level, and with the guard. Returns what panicked.
 fn drop_body<M: Managed, F>(
     parts: &mut Parts<'_, M>,
     body: Pin<&mut Option<F>>,
@@ -511,12 +634,12 @@ fn drop_body<M: Managed, F>(
     if body.is_none() {
         return None;
     }
-    let Parts { manager, frame } = parts;
-    let _inside = frame.follow(|| manager.place());
+    let Parts { manager, level } = parts;
+    let _inside = level.enter(None);
     drop_polled(&**manager, body)
 }
 
-/// Drops the body in the frame that is current.
+/// Drops the body in the level that is current.
 fn drop_polled<M: Managed, F>(manager: &M, mut body: Pin<&mut Option<F>>) -> Option<Payload> {
     let (dropped, guard) = guarded(manager, || body.set(None));
     // It is still there when the guard could not be made.

@@ -12,16 +12,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::detach::{detach_exit, drop_caught};
 use crate::executor::poll_unconstrained;
 use crate::expansion::never_raised;
-use crate::frame::{Children, Ticket};
 use crate::interruption::fires;
 use crate::manager::{
     Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, exit_early, report_of,
 };
 use crate::managers::MovedOn;
-use crate::registry::Owed;
+use crate::nest::{Children, Level, Ticket, detach_exit, drop_caught};
 use crate::report::{Incident, Phase};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::{
@@ -1505,7 +1503,7 @@ struct StackExit<E: Debug + Send + 'static> {
     /// What it waits for before the first exit.
     wait: Option<BoxFuture<()>>,
     unwind: Option<Unwind<E>>,
-    owed: Option<Owed>,
+    owed: Option<Level>,
     /// Keeps another `close` waiting.
     closing: Option<Ticket>,
 }
@@ -1652,7 +1650,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         cause: Cause,
         fired: Fired<E>,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) -> StackExit<E> {
         let closing = Arc::clone(&self.shared.closing);
         let mut unwind = self.unwind(cause, fired);
@@ -1782,7 +1780,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         mut resource: AsyncExitStack<E, V>,
         cause: Cause,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) -> impl Exiting<V, StackError<E>> {
         let fired = self.0.fired(&resource);
         InBlock(resource.exit_of_block(cause, fired, children, owed))
@@ -1792,7 +1790,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         self,
         mut resource: AsyncExitStack<E, V>,
         children: Option<Arc<Children>>,
-        owed: Option<Owed>,
+        owed: Option<Level>,
     ) {
         drop(resource.exit_of_block(Cause::Dropped, Vec::new(), children, owed));
     }

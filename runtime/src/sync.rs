@@ -5,12 +5,18 @@
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
-    sync::{Mutex, MutexGuard, atomic::AtomicUsize},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicPtr, AtomicU64, AtomicUsize, fence},
+    },
     thread_local,
 };
 #[cfg(not(shuttle))]
 pub(crate) use std::{
-    sync::{Mutex, MutexGuard, atomic::AtomicUsize},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicPtr, AtomicU64, AtomicUsize, fence},
+    },
     thread_local,
 };
 

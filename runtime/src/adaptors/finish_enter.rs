@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::detach::detach_exit;
 use crate::manager::{abandoned, report_of};
 use crate::report::{Incident, Phase};
+use crate::nest::{Level, detach_exit};
 use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause};
 
@@ -32,6 +32,7 @@ impl<M: AsyncContextManager> AsyncContextManager for FinishEnter<M> {
         let manager = self.manager.take();
         let entering = Entering {
             name: manager.name(),
+            level: Some(Level::shielded(manager.name())),
             enter: Some(Box::pin(enter(manager))),
         };
         let (manager, entered) = entering.await;
@@ -63,6 +64,8 @@ where
     F: Future<Output = Entered<M>> + Send + 'static,
 {
     name: &'static str,
+    /// Interruptions do not reach into the enter, which would be finished all the same.
+    level: Option<Level>,
     enter: Option<Pin<Box<F>>>,
 }
 
@@ -77,7 +80,10 @@ where
         let Some(mut enter) = self.enter.take() else {
             return Poll::Pending;
         };
-        let polled = enter.as_mut().poll(cx);
+        let polled = {
+            let _inside = self.level.as_ref().map(|level| level.enter(Some(cx)));
+            enter.as_mut().poll(cx)
+        };
         if polled.is_pending() {
             self.enter = Some(enter);
         }
@@ -93,7 +99,7 @@ where
     fn drop(&mut self) {
         let (name, cause) = (self.name, Cause::Dropped);
         if let Some(mut enter) = self.enter.take() {
-            detach_exit(name, cause, None, async move {
+            detach_exit(name, cause, self.level.take(), async move {
                 let entered = poll_fn(|cx| {
                     let poll = AssertUnwindSafe(|| enter.as_mut().poll(cx));
                     catch_unwind(poll)

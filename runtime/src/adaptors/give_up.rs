@@ -3,9 +3,8 @@
 use std::panic::resume_unwind;
 
 use crate::Cause;
-use crate::frame;
 use crate::manager::{Exited, Managed, Payload, finish_exit, report_of};
-use crate::registry::Owed;
+use crate::nest::Level;
 use crate::report::{Incident, Phase};
 
 /// Exits the manager, told [`Cause::Panicked`], and resumes the panic (rule PAN-1). A later failure is reported.
@@ -24,7 +23,7 @@ pub(super) async fn give_up<M: Managed, T>(
             phase,
             payload: Some(payload),
         };
-        let owed = Owed::by_block(name, frame::enclosing());
+        let owed = Level::armed(name);
         let exit = manager.exit(resource, Cause::Panicked, None, Some(owed));
         let (exited, owed) = finish_exit(exit).await;
         let incident = match exited {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::adaptor;
 use super::give_up::give_up;
-use crate::detach::drop_caught;
+use crate::nest::drop_caught;
 use crate::report::Phase;
 use crate::slot::Slot;
 use crate::{Cause, Interruption, Raised};

@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use crate::cause::ErrorType;
-use crate::frame;
 use crate::interruption::{MadeOf, fires};
 use crate::manager::{Exited, Managed, Payload, Surviving, exit_alone};
 use crate::managers::failure::{Failure, Pending};
-use crate::registry::Owed;
+use crate::nest;
 use crate::report::Phase;
 use crate::scope::Scope;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
@@ -249,11 +248,10 @@ async fn exit_entered<M: AsyncContextManager>(
     if scope.manager_and_resource().is_none() {
         return Ok(Verdict::Propagate);
     }
-    let (manager, resource, mut frame) = scope.into_exit();
-    let place = frame.owed().and_then(Owed::place);
-    let (children, owed) = (frame.take_children(), frame.take_owed());
-    let mut exit = pin!(exit_alone(manager.exit(resource, cause, children, owed)));
-    match poll_fn(|cx| frame::exiting(place, false, || exit.as_mut().poll(cx))).await {
+    let (manager, resource, level) = scope.into_exit();
+    let (place, children) = (level.place(), level.take_children());
+    let mut exit = pin!(exit_alone(manager.exit(resource, cause, children, Some(level))));
+    match poll_fn(|cx| nest::exiting(place, false, cx, |cx| exit.as_mut().poll(cx))).await {
         Exited::Returned(verdict) => Ok(verdict.verdict()),
         Exited::Failed(error) => Err(error),
         Exited::Panicked(payload) => resume_unwind(payload),
@@ -341,8 +339,8 @@ macro_rules! join_managers {
                         Ok(_) => unreachable!("the failure of the enter stays pending"),
                     }
                 }
-                let ($a, $a_resource) = $a.into_entered();
-                $(let ($m, $resource) = $m.into_entered();)+
+                let ($a, $a_resource) = $a.into_part();
+                $(let ($m, $resource) = $m.into_part();)+
                 self.managers = Some(($a.0, $($m.0),+));
                 Ok(($a_resource, $($resource),+))
             }

@@ -16,7 +16,8 @@ use super::failure::{Failure, Pending};
 use super::move_on_when_cancelled;
 use crate::expansion::Never;
 use crate::report::{self, Collector, Entry, Incident, Phase};
-use crate::{AsyncContextManager, Cause, Interruption, async_with, frame};
+use crate::nest::{self, Surroundings, Waiting};
+use crate::{AsyncContextManager, Cause, Interruption, async_with};
 
 /// Lends the block a group of tasks, and waits for all of them before the block ends: structured concurrency.
 ///
@@ -117,6 +118,8 @@ pub fn try_task_group<E: Debug + Send + 'static>() -> TaskGroup<E> {
         cancel: CancellationToken::new(),
         state: Mutex::new(State {
             tasks: JoinSet::new(),
+            entered_in: None,
+            block: [None; 2],
             waker: None,
             interrupted_by: None,
         }),
@@ -139,6 +142,10 @@ struct Group<E: 'static> {
 
 struct State<E: 'static> {
     tasks: JoinSet<Result<(), E>>,
+    /// What the group was entered in.
+    entered_in: Option<Surroundings>,
+    /// The block that waits for the tasks.
+    block: Waiting,
     /// Of the one who waits: an empty set wakes nobody.
     waker: Option<Waker>,
     /// The error that interrupted the body.
@@ -160,6 +167,7 @@ impl<E: Debug + Send + 'static> Tasks<E> {
                 async_with! { cancelled => { task.await.into_result() } else { Ok(()) } }
             },
             collector: report::current(),
+            block: self.0.lock().block,
         };
         let waker = {
             let mut state = self.0.lock();
@@ -226,11 +234,12 @@ impl<E: Send + 'static> TaskOutput<E> for Result<(), E> {
 }
 
 pin_project! {
-    /// A task. It reports to where its group does.
+    /// A task. It reports to where its group does, and the group's block waits for it.
     struct Task<F> {
         #[pin]
         task: F,
         collector: Option<Arc<Collector>>,
+        block: Waiting,
     }
 }
 
@@ -239,7 +248,9 @@ impl<F: Future> Future for Task<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        report::within(this.collector.clone(), || this.task.poll(cx))
+        report::within(this.collector.clone(), || {
+            nest::waited_by(*this.block, || this.task.poll(cx))
+        })
     }
 }
 
@@ -278,13 +289,19 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
     type Exit = ();
 
     async fn enter(&mut self) -> Result<Tasks<E>, E> {
+        let mut state = self.0.lock();
+        state.entered_in = Some(Surroundings::here());
+        state.block = nest::entering();
+        drop(state);
         Ok(Tasks(Arc::clone(&self.0)))
     }
 
     async fn exit(self, _: Tasks<E>, cause: Cause) -> Result<(), E> {
         let Self(group) = self;
         // Such an error is raised, unless the block ends in another way after all.
-        let is_raised = cause == Cause::Cancelled && !frame::is_exit_given_up();
+        let entered_in = group.lock().entered_in.take();
+        let is_given_up = || entered_in.as_ref().is_some_and(Surroundings::are_given_up);
+        let is_raised = cause == Cause::Cancelled && !is_given_up();
         let interrupted_by = group.lock().interrupted_by.take();
         if let Some(incident) = interrupted_by
             && !is_raised
@@ -301,7 +318,7 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
         }
         let next = || {
             poll_fn(|cx| {
-                if frame::is_exit_given_up() {
+                if is_given_up() {
                     group.cancel.cancel();
                 }
                 group.poll_failure(cx)

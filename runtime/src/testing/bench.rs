@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crate::detach::{self, Job};
+use crate::executor::Job;
+use crate::nest;
 
 /// How often exits may ask to be polled again before they are taken to be endless.
 const ROUNDS: usize = 100_000;
@@ -46,7 +47,7 @@ impl Bench {
             let flag = Flag::new(&bell);
             jobs.borrow_mut().push(Task { job, flag });
         };
-        detach::local::within(Rc::new(spawner), f)
+        nest::local::within(Rc::new(spawner), f)
     }
 
     /// A flag that is raised when the waker made of it is woken. It is up at first.

@@ -1,44 +1,142 @@
 //! Exits that go on without their block, because the future that held it was dropped.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::future::Future;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
+use super::children::{Children, Ticket, ticket};
+use super::slot::{AROUND, DETACHED, EXITING, HIDDEN};
+use super::{Level, Place, enclosing, move_to};
 use crate::Cause;
-use crate::executor::Runtime;
-use crate::frame::{self, Children, Frame, Ticket};
-use crate::registry::{self, Owed};
+use crate::executor::{Job, Runtime};
 use crate::report::{self, Collector, Entry, Incident, Phase};
 
-pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A block that is abandoned.
+#[derive(Clone)]
+pub(crate) struct Abandoned {
+    /// What was detached inside of it.
+    pub(crate) children: Option<Arc<Children>>,
+    pub(crate) place: Option<Place>,
+}
+
+thread_local! {
+    /// What the clean-up that is handed over by an `abandon` comes after.
+    static ABANDONED: Cell<Option<Abandoned>> = const { Cell::new(None) };
+}
+
+/// Runs an `abandon`: what it detaches waits for the children of its block.
+pub(crate) fn abandoning<T>(block: Abandoned, run: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Abandoned>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let outer = self.0.take();
+            let _ = ABANDONED.try_with(|abandoned| abandoned.set(outer));
+        }
+    }
+    let outer = ABANDONED.try_with(|abandoned| abandoned.replace(Some(block)));
+    let _restore = Restore(outer.unwrap_or_default());
+    run()
+}
+
+fn abandoned() -> Option<Abandoned> {
+    let clone = |abandoned: &Cell<Option<Abandoned>>| {
+        let block = abandoned.take();
+        abandoned.set(block.clone());
+        block
+    };
+    ABANDONED.try_with(clone).unwrap_or_default()
+}
+
+impl Level {
+    /// A level for clean-up that was none before.
+    fn of_clean_up(name: &'static str, abandoned: Option<Place>) -> Self {
+        let level = Self::armed(name);
+        let slot = level.0;
+        let block = abandoned.or_else(enclosing).and_then(Place::open);
+        if let Some(block) = block
+            && (abandoned.is_some() || slot.runtime.load(Relaxed) == 0)
+        {
+            let runtime = Level::runtime_of(block.place());
+            slot.runtime.store(block.runtime.load(Relaxed), Relaxed);
+            slot.change(|cold| cold.runtime = runtime);
+        }
+        // Where it is handed over; after an abort, that is in no span.
+        #[cfg(feature = "tracing")]
+        if tracing::Span::current().is_none()
+            && let Some(span) = block.and_then(|block| block.seldom(|cold| cold.span.clone()))
+        {
+            slot.change(|cold| cold.span = Some(span));
+        }
+        level
+    }
+
+    /// The exit goes on without its block, inside of what that is dropped in. Returns its own runtime and the current one.
+    fn hand_over(&self) -> [Runtime; 2] {
+        let Self(slot) = self;
+        let runtimes = [Level::runtime_of(self.place()), Runtime::current()];
+        self.end_membership();
+        slot.set(AROUND | HIDDEN, false);
+        slot.set_under(enclosing());
+        slot.set(DETACHED | EXITING, true);
+        self.waits();
+        if let Some(runtime) = runtimes.iter().find(|runtime| runtime.is_known()) {
+            move_to(slot, runtime.id());
+        }
+        runtimes
+    }
+}
 
 /// Runs clean-up on the runtime. The block that encloses the running code waits for it before its own exit.
 ///
-/// `owed` is the block's entry, and has the runtime for when the running code is in none.
+/// `level` is the block's, and has the runtime.
 pub(crate) fn detach_exit(
     manager: &'static str,
     cause: Cause,
-    owed: Option<Owed>,
+    level: Option<Level>,
     cleanup: impl Future<Output = ()> + Send + 'static,
 ) {
-    let before = frame::before();
-    let block = before
-        .as_ref()
-        .and_then(|before| before.place)
-        .or_else(frame::enclosing);
-    let owed = owed.unwrap_or_else(|| Owed::by_detach(manager, block));
-    let runtime = registry::current_runtime_or(owed.place());
-    owed.detached_on(&runtime);
+    detach_as(manager, cause, level, true, cleanup);
+}
+
+/// As [`detach_exit`], of clean-up that reports by itself what of it is not finished.
+pub(crate) fn detach_several(
+    manager: &'static str,
+    cause: Cause,
+    level: Option<Level>,
+    cleanup: impl Future<Output = ()> + Send + 'static,
+) {
+    detach_as(manager, cause, level, false, cleanup);
+}
+
+fn detach_as(
+    manager: &'static str,
+    cause: Cause,
+    level: Option<Level>,
+    is_one: bool,
+    cleanup: impl Future<Output = ()> + Send + 'static,
+) {
+    let abandoned = abandoned();
+    let block = abandoned.as_ref().and_then(|abandoned| abandoned.place);
+    let level = level.unwrap_or_else(|| Level::of_clean_up(manager, block));
+    let runtimes = level.hand_over();
+    let ticket = ticket(block.unwrap_or(level.place()), level.0.runtime.load(Relaxed));
+    if let Some(ticket) = &ticket {
+        let set = Arc::clone(ticket.children());
+        level.0.change(|cold| cold.waited_for_in = Some(set));
+    }
     let sentinel = Sentinel {
         manager,
         cause,
         collector: report::current(),
-        armed: true,
+        armed: is_one,
     };
-    let job: Job = match before.and_then(|before| before.children) {
+    let job: Job = match abandoned.and_then(|abandoned| abandoned.children) {
         None => Box::pin(cleanup),
         Some(children) => Box::pin(async move {
             children.wait().await;
@@ -46,16 +144,16 @@ pub(crate) fn detach_exit(
         }),
     };
     #[cfg(feature = "tracing")]
-    let span = registry::span_of(owed.place());
+    let span = level.0.seldom(|cold| cold.span.clone()).unwrap_or_else(tracing::Span::none);
     let detached = Detached {
         job: Some(job),
-        frame: Frame::detached(owed),
+        level,
         sentinel,
-        _ticket: frame::ticket(),
+        _ticket: ticket,
     };
     #[cfg(feature = "tracing")]
     let detached = tracing::Instrument::instrument(detached, span);
-    spawn(&runtime, Box::pin(detached));
+    spawn(runtimes, Box::pin(detached));
 }
 
 /// Runs clean-up of your own as a detached exit runs: on the runtime, in order, and waited for (rules CAN-3, CAN-4).
@@ -72,7 +170,7 @@ pub(crate) fn detach_exit(
 /// ```
 /// use async_with::{Cause, ScopedAsyncContextManager, async_with, detach, drain};
 /// # use std::convert::Infallible;
-/// # use std::sync::{Arc, PoisonError, RwLock};
+/// # use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// # use std::sync::atomic::{AtomicU32, Ordering};
 /// # #[derive(Clone, Default)]
 /// # struct Session(Arc<AtomicU32>);
@@ -202,15 +300,19 @@ pub(crate) mod local {
     }
 }
 
-/// Hands the job to a runtime. What cannot be spawned is dropped, and its sentinel reports it.
-fn spawn(runtime: &Runtime, job: Job) {
+/// Hands the job to the first of these runtimes that takes it. What nobody takes is dropped, and its sentinel reports it.
+fn spawn(runtimes: [Runtime; 2], job: Job) {
     #[cfg(feature = "testing")]
     let Some(job) = local::spawn(job) else {
         return;
     };
-    let Some(job) = runtime.spawn(job) else {
-        return;
-    };
+    let mut job = job;
+    for runtime in runtimes {
+        match Carrier::spawn(job, &runtime) {
+            None => return,
+            Some(back) => job = back,
+        }
+    }
     // Called without the lock: it may run the job at once, which may detach more, or install another spawner.
     let spawner = SPAWNER
         .read()
@@ -222,11 +324,74 @@ fn spawn(runtime: &Runtime, job: Job) {
     }
 }
 
-/// A detached exit. It is polled in a frame of its own, whose children it waits for.
+/// Takes a job to a runtime. One that is shut down drops what is spawned, and does not say so.
+struct Carrier {
+    job: Option<Job>,
+    refused: Arc<Mutex<Refused>>,
+}
+
+enum Refused {
+    NotYet,
+    Job(Job),
+    /// It was taken: what is dropped from now on is lost.
+    Never,
+}
+
+impl Carrier {
+    /// Gives the job back where it was not taken.
+    fn spawn(job: Job, runtime: &Runtime) -> Option<Job> {
+        if !runtime.is_known() {
+            return Some(job);
+        }
+        let refused = Arc::new(Mutex::new(Refused::NotYet));
+        let carrier = Self {
+            job: Some(job),
+            refused: Arc::clone(&refused),
+        };
+        runtime.spawn(Box::pin(carrier));
+        let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+        match mem::replace(&mut *refused, Refused::Never) {
+            Refused::Job(job) => Some(job),
+            _ => None,
+        }
+    }
+}
+
+impl Future for Carrier {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.job {
+            Some(job) => {
+                let polled = job.as_mut().poll(cx);
+                if polled.is_ready() {
+                    self.job = None;
+                }
+                polled
+            }
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        let Some(job) = self.job.take() else { return };
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Refused::NotYet = *refused {
+            *refused = Refused::Job(job);
+        } else {
+            drop(refused);
+            drop(job);
+        }
+    }
+}
+
+/// A detached exit. Its level is the current one while it is polled, and it waits for what is detached in that.
 struct Detached {
     // Dropped in this order: what an unfinished exit leaves behind is reported before anybody stops waiting for it.
     job: Option<Job>,
-    frame: Frame,
+    level: Level,
     sentinel: Sentinel,
     _ticket: Option<Ticket>,
 }
@@ -237,17 +402,17 @@ impl Future for Detached {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self {
             job,
-            frame,
+            level,
             sentinel,
             ..
         } = &mut *self;
         while let Some(mut running) = job.take() {
             let ended = {
-                let _inside = frame.enter();
+                let _inside = level.enter(Some(cx));
                 report::within(sentinel.collector.clone(), || {
                     match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
                         Ok(Poll::Pending) => Err(running),
-                        // What it still holds is dropped in its frame, too.
+                        // What it still holds is dropped in its level, too.
                         polled => Ok([polled.err(), drop_caught(running).err()]),
                     }
                 })
@@ -262,10 +427,10 @@ impl Future for Detached {
             for payload in panics.into_iter().flatten() {
                 sentinel.report(Incident::panic(payload));
             }
-            *job = frame
+            *job = level
                 .take_children()
                 .map(|children| -> Job { Box::pin(wait(children)) });
-            sentinel.armed = job.is_some();
+            sentinel.armed &= job.is_some();
         }
         Poll::Ready(())
     }
@@ -278,7 +443,7 @@ async fn wait(children: Arc<Children>) {
 impl Drop for Detached {
     fn drop(&mut self) {
         let job = self.job.take();
-        let _inside = self.frame.enter();
+        let _inside = self.level.enter(None);
         let dropped = report::within(self.sentinel.collector.clone(), || drop_caught(job));
         if let Err(payload) = dropped {
             self.sentinel.report(Incident::panic(payload));

@@ -1,0 +1,723 @@
+//! The nest: which levels are open in which, who waits for whom, who is interrupted, and what is owed.
+//!
+//! A *level* is a block, from its enter to the end of its exit; the frame of a generator; an exit that runs in the middle
+//! of a body; an enter that outlives its body. Each has one slot in a table that all threads can read.
+//!
+//! # Invariants
+//!
+//! 1. A thread-local says which level the running code is in: while a driver polls or drops the body of a level, that is
+//!    the *current* one, and while an exit is polled, its level is the *exiting* one. Both are what they were before as
+//!    soon as the poll ends, also by a panic.
+//! 2. What a level is inside of is what was exiting, or else current, in the same task, when it was polled last. There is
+//!    no other way to find that out. (A level may lie deeper than where it is polled: a block whose resource is that of a
+//!    generator is inside of the blocks around the yield. That is noted when its enter is over.)
+//! 3. A level that waits for clean-up has a set of [`Children`]; the clean-up has a ticket of it. What is dropped with
+//!    tickets out passes them on to what it is inside of.
+//! 4. Nothing of the user's runs under a lock of the nest: wakers are woken, and values dropped, behind it.
+
+mod children;
+mod drain;
+mod handover;
+mod member;
+mod slot;
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+pub(crate) use children::{Children, Ticket};
+#[cfg(feature = "tokio")]
+pub use drain::drain_timeout;
+pub use drain::{PendingExit, drain, pending_exits};
+#[cfg(feature = "testing")]
+pub(crate) use handover::local;
+pub(crate) use handover::{Abandoned, abandoning, detach_exit, drop_caught};
+pub use handover::{detach, set_spawner};
+pub(crate) use member::{Member, Progress};
+use slot::{AROUND, COLD, DETACHED, ENTERING, EXITING, Free, GIVEN_UP, HIDDEN, MARKED, MEMBER, SHIELD, Slot};
+
+use crate::Cause;
+use crate::executor::{Runtime, Task};
+use crate::sync::thread_local;
+
+/// Where the running code is.
+struct Current {
+    /// The level whose body is polled or dropped.
+    level: Cell<Option<&'static Slot>>,
+    /// The level whose exit is polled, inside of that body.
+    exiting: Cell<Option<&'static Slot>>,
+    /// The task that does so.
+    task: Cell<Task>,
+    /// The address of the context with which it does: as long as the body is polled, no other one is there.
+    context: Cell<usize>,
+    /// The body has lent what lies in it, and must not be dropped.
+    lent: Cell<bool>,
+    /// The block that waits for the task.
+    waited_by: Cell<Waiting>,
+    /// When a level of the root that is polled first waited.
+    now: Cell<u64>,
+    numbers: Cell<usize>,
+    free: Free,
+}
+
+thread_local! {
+    // Without a destructor, so that it is there as long as the thread is.
+    static CURRENT: Current = const {
+        Current {
+            level: Cell::new(None),
+            exiting: Cell::new(None),
+            task: Cell::new(Task::UNKNOWN),
+            context: Cell::new(NO_CONTEXT),
+            lent: Cell::new(false),
+            waited_by: Cell::new([None; 2]),
+            now: Cell::new(0),
+            numbers: Cell::new(0),
+            free: Free::NEW,
+        }
+    };
+}
+
+const NO_CONTEXT: usize = 0;
+
+#[inline]
+fn current<T>(look: impl FnOnce(&Current) -> T) -> T {
+    CURRENT.with(look)
+}
+
+#[inline]
+fn address(cx: Option<&Context<'_>>) -> usize {
+    cx.map_or(NO_CONTEXT, |cx| std::ptr::from_ref(cx) as usize)
+}
+
+/// What a level is inside of, and where it runs.
+#[derive(Clone, Copy)]
+struct Whereabouts {
+    task: Task,
+    under: Option<Place>,
+    /// It is polled by what it is inside of, directly.
+    is_nested: bool,
+}
+
+impl Current {
+    #[inline]
+    fn whereabouts(&self, context: usize) -> Whereabouts {
+        let innermost = self.exiting.get().or(self.level.get());
+        if context != NO_CONTEXT && context == self.context.get() {
+            return Whereabouts {
+                task: self.task.get(),
+                under: innermost.map(Slot::place),
+                is_nested: true,
+            };
+        }
+        let task = Task::current();
+        Whereabouts {
+            task,
+            under: innermost.filter(|_| task == self.task.get()).map(Slot::place),
+            is_nested: false,
+        }
+    }
+
+    /// The level whose body runs, if it is in this task.
+    fn body(&self) -> Option<&'static Slot> {
+        self.level.get().filter(|_| self.task.get() == Task::current())
+    }
+
+}
+
+/// A slot, and the how-manieth use of it.
+#[derive(Clone, Copy)]
+pub struct Place {
+    slot: &'static Slot,
+    generation: usize,
+}
+
+impl PartialEq for Place {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.slot, other.slot) && self.generation == other.generation
+    }
+}
+
+impl Eq for Place {}
+
+impl Place {
+    /// The slot, if it is that of the same level still.
+    #[inline]
+    fn open(self) -> Option<&'static Slot> {
+        (self.slot.generation() == self.generation).then_some(self.slot)
+    }
+
+    /// The manager's name, if the level is still open.
+    pub(crate) fn name(self) -> &'static str {
+        self.open().map_or("", Slot::name)
+    }
+}
+
+/// What few levels have.
+#[derive(Default)]
+struct Cold {
+    children: Option<Arc<Children>>,
+    member: Option<Member>,
+    /// How the block ended that a generator in the body gave its resource to.
+    mark: Option<Cause>,
+    /// The runtime, of a level that has waited and is inside of none.
+    runtime: Runtime,
+    /// The innermost of the levels of generators that are around the body.
+    around: Option<Place>,
+    /// Those of generators that have yielded in the enter: the innermost one, and the generator's own.
+    yielded: Vec<(Place, Place)>,
+    /// Of an exit that goes on alone: where its ticket is from.
+    waited_for_in: Option<Arc<Children>>,
+    #[cfg(feature = "tracing")]
+    span: Option<tracing::Span>,
+}
+
+impl Slot {
+    /// Looks at what few levels have, if it is one of these.
+    fn seldom<T>(&self, look: impl FnOnce(&mut Cold) -> Option<T>) -> Option<T> {
+        if !self.has(COLD) {
+            return None;
+        }
+        look(&mut self.cold())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Cold) -> T) -> T {
+        self.set(COLD, true);
+        change(&mut self.cold())
+    }
+
+    /// What it is inside of.
+    fn outward(&self) -> Option<Place> {
+        if self.has(AROUND) {
+            self.seldom(|cold| cold.around)
+        } else {
+            self.under()
+        }
+    }
+
+    /// The membership of what is opened in the body: clean-up is not interrupted, nor what a shield is around.
+    fn node(&self) -> Option<Member> {
+        let flags = self.flags.load(Relaxed);
+        if flags & (EXITING | SHIELD) != 0 {
+            None
+        } else if flags & MEMBER != 0 {
+            self.seldom(|cold| cold.member.clone())
+        } else if flags & HIDDEN != 0 {
+            self.under()?.open()?.node()
+        } else {
+            None
+        }
+    }
+}
+
+/// From a level outwards.
+fn outwards(from: Option<Place>) -> impl Iterator<Item = &'static Slot> {
+    std::iter::successors(from.and_then(Place::open), |slot| {
+        slot.outward().and_then(Place::open)
+    })
+}
+
+/// A level that is open, until this is dropped. What was detached in it and still runs is passed on then.
+pub struct Level(&'static Slot);
+
+impl Level {
+    fn open_as(name: &'static str, flags: usize, context: usize) -> Self {
+        current(|current| {
+            let slot = current.free.take();
+            let number = current.numbers.get() + 1;
+            current.numbers.set(number);
+            slot.open(name, flags, number);
+            let at = current.whereabouts(context);
+            let runtime = match at.under {
+                Some(under) if at.is_nested => under.slot.runtime.load(Relaxed),
+                _ => Runtime::current().id(),
+            };
+            slot.set_under(at.under);
+            slot.task.store(at.task.0, Relaxed);
+            slot.runtime.store(runtime, Relaxed);
+            slot.show();
+            #[cfg(feature = "tracing")]
+            if flags & HIDDEN == 0 {
+                note_span(slot);
+            }
+            Self(slot)
+        })
+    }
+
+    /// A level whose exit is owed from now on.
+    pub(crate) fn armed(name: &'static str) -> Self {
+        Self::open_as(name, 0, NO_CONTEXT)
+    }
+
+    /// A level of an enter: what will be owed is not yet.
+    #[inline]
+    pub(crate) fn entering(name: &'static str, cx: &Context<'_>) -> Self {
+        Self::open_as(name, HIDDEN | ENTERING, address(Some(cx)))
+    }
+
+    /// A level of code that is polled apart, as that of a generator is: nothing is owed for it.
+    pub(crate) fn hidden(name: &'static str, cx: &Context<'_>) -> Self {
+        Self::open_as(name, HIDDEN, address(Some(cx)))
+    }
+
+    /// The same, of what goes on when the body around it ends: interruptions do not reach into it.
+    pub(crate) fn shielded(name: &'static str) -> Self {
+        Self::open_as(name, HIDDEN | SHIELD, NO_CONTEXT)
+    }
+
+    /// A level of an exit that runs in the middle of a body.
+    pub(crate) fn exiting_early(name: &'static str) -> Self {
+        Self::open_as(name, EXITING, NO_CONTEXT)
+    }
+
+    /// The enter is over: the exit is owed from now on. It is inside of the generators that yielded meanwhile.
+    #[inline]
+    pub(crate) fn arm(&self) {
+        let Self(slot) = self;
+        if slot.has(COLD) {
+            self.move_into_generators();
+        }
+        slot.set(HIDDEN | ENTERING, false);
+        #[cfg(feature = "tracing")]
+        note_span(slot);
+        slot.reopen();
+    }
+
+    #[cold]
+    fn move_into_generators(&self) {
+        let yielded = self.0.change(|cold| cold.yielded.clone());
+        let mut outside = self.0.under();
+        for (innermost, generator) in yielded {
+            let (Some(_), Some(generator)) = (innermost.open(), generator.open()) else {
+                continue;
+            };
+            generator.set_under(outside);
+            outside = Some(innermost);
+        }
+        if outside != self.0.under() {
+            self.0.set(AROUND, true);
+            self.0.change(|cold| cold.around = outside);
+        }
+    }
+
+    /// What was entered is a part of what is entered here: so the generators are around that.
+    pub(crate) fn join(self) {
+        let yielded = self.0.seldom(|cold| Some(std::mem::take(&mut cold.yielded)));
+        let entering = enclosing().and_then(Place::open);
+        if let (Some(yielded), Some(entering)) = (yielded, entering)
+            && !yielded.is_empty()
+        {
+            entering.change(|cold| cold.yielded.extend(yielded));
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.0.place()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Makes this the current level until the guard is dropped, also when that is during a panic. Takes note of where it is
+    /// now: its future may have moved since the last poll.
+    #[inline]
+    pub(crate) fn enter(&self, cx: Option<&Context<'_>>) -> Inside {
+        let Self(slot) = self;
+        let context = address(cx);
+        current(|current| {
+            let at = current.whereabouts(context);
+            if at.under != slot.under() || at.task.0 != slot.task.load(Relaxed) || at.task == Task::UNKNOWN {
+                follow(slot, at);
+            }
+            if !at.is_nested {
+                current.now.set(0);
+            }
+            Inside {
+                level: current.level.replace(Some(slot)),
+                exiting: current.exiting.take(),
+                task: current.task.replace(at.task),
+                context: current.context.replace(context),
+            }
+        })
+    }
+
+    /// Whether somebody interrupts, or may: then [`node`](Self::node) has to be looked at.
+    #[inline]
+    pub(crate) fn may_be_member(&self) -> bool {
+        const SELDOM: usize = MEMBER | HIDDEN;
+        self.0.has(MEMBER | AROUND)
+            || self.0.under().is_some_and(|under| under.slot.has(SELDOM))
+    }
+
+    /// The membership of what the body is in.
+    pub(crate) fn node(&self) -> Option<Member> {
+        self.0.outward()?.open()?.node()
+    }
+
+    pub(crate) fn member(&self) -> Option<Member> {
+        if !self.0.has(MEMBER) {
+            return None;
+        }
+        self.0.seldom(|cold| cold.member.clone())
+    }
+
+    pub(crate) fn become_member(&self) -> Member {
+        become_member(self.0)
+    }
+
+    /// It is interrupted no more.
+    fn end_membership(&self) {
+        if self.0.has(MEMBER) {
+            self.0.set(MEMBER, false);
+            let member = self.0.change(|cold| cold.member.take());
+            if let Some(member) = member {
+                member.leave();
+            }
+        }
+    }
+
+    /// Takes note that it waits.
+    #[inline]
+    pub(crate) fn waits(&self) {
+        if self.0.since.load(Relaxed) == 0 {
+            self.waits_first();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn waits_first(&self) {
+        let Self(slot) = self;
+        slot.since.store(current(now), Relaxed);
+        let under = slot.under().map(|under| under.slot.runtime.load(Relaxed));
+        if under != Some(slot.runtime.load(Relaxed)) {
+            let runtime = Runtime::current();
+            slot.change(|cold| cold.runtime = runtime);
+        }
+    }
+
+    /// Takes note that its exit has begun. The generators around the body are a part of it.
+    #[inline]
+    pub(crate) fn begin_exit(&self) {
+        self.0.set(EXITING, true);
+        self.0.set(AROUND, false);
+    }
+
+    pub(crate) fn take_children(&self) -> Option<Arc<Children>> {
+        self.0.seldom(|cold| cold.children.take())
+    }
+
+    /// How a block ended that a generator in the body gave its resource to, if it did not complete.
+    pub(crate) fn marked(&self) -> Option<Cause> {
+        if !self.0.has(MARKED) {
+            return None;
+        }
+        self.0.seldom(|cold| cold.mark)
+    }
+
+    /// The runtime that a level belongs to, of those that have waited.
+    fn runtime_of(place: Place) -> Runtime {
+        outwards(Some(place))
+            .find_map(|slot| slot.seldom(|cold| cold.runtime.is_known().then(|| cold.runtime.clone())))
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Level {
+    #[inline]
+    fn drop(&mut self) {
+        let Self(slot) = self;
+        if slot.has(COLD) {
+            empty(slot);
+        }
+        slot.give_back();
+        drain::wake_waiting();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn empty(slot: &Slot) {
+    let cold = std::mem::take(&mut *slot.cold());
+    if let Some(member) = &cold.member {
+        member.leave();
+    }
+    if let Some(children) = &cold.children {
+        children.pass_on();
+    }
+}
+
+/// The level has moved.
+#[cold]
+#[inline(never)]
+fn follow(slot: &'static Slot, at: Whereabouts) {
+    slot.set_under(at.under);
+    slot.task.store(at.task.0, Relaxed);
+    let runtime = match at.under {
+        Some(under) if at.is_nested => under.slot.runtime.load(Relaxed),
+        // Outside of a runtime, the one before is the one to clean up on.
+        _ => match Runtime::current() {
+            runtime if runtime.is_known() => {
+                let id = runtime.id();
+                let before = slot.seldom(|cold| {
+                    cold.runtime
+                        .is_known()
+                        .then(|| std::mem::replace(&mut cold.runtime, runtime))
+                });
+                drop(before);
+                id
+            }
+            _ => return,
+        },
+    };
+    move_to(slot, runtime);
+}
+
+fn move_to(slot: &Slot, runtime: u64) {
+    if slot.runtime.swap(runtime, SeqCst) != runtime {
+        drain::wake_waiting();
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn note_span(slot: &Slot) {
+    let span = tracing::Span::current();
+    if !span.is_none() {
+        slot.change(|cold| cold.span = Some(span));
+    }
+}
+
+/// What was current before.
+pub(crate) struct Inside {
+    level: Option<&'static Slot>,
+    exiting: Option<&'static Slot>,
+    task: Task,
+    context: usize,
+}
+
+impl Drop for Inside {
+    #[inline]
+    fn drop(&mut self) {
+        current(|current| {
+            current.level.set(self.level);
+            current.exiting.set(self.exiting);
+            current.task.set(self.task);
+            current.context.set(self.context);
+        });
+    }
+}
+
+/// Runs part of the exit of a level, in the body that is current.
+#[inline]
+pub(crate) fn exiting<T>(
+    level: Place,
+    is_given_up: bool,
+    cx: &mut Context<'_>,
+    run: impl FnOnce(&mut Context<'_>) -> T,
+) -> T {
+    let _inside = level.open().map(|slot| {
+        if is_given_up != slot.has(GIVEN_UP) {
+            slot.set(GIVEN_UP, is_given_up);
+        }
+        let context = address(Some(cx));
+        current(|current| {
+            let at = current.whereabouts(context);
+            let is_here = at.task == current.task.get();
+            if at.under != slot.under() || at.task.0 != slot.task.load(Relaxed) {
+                follow(slot, at);
+            }
+            Inside {
+                // What is current may be another task's.
+                level: current.level.replace(current.level.get().filter(|_| is_here)),
+                exiting: current.exiting.replace(Some(slot)),
+                task: current.task.replace(at.task),
+                context: current.context.replace(context),
+            }
+        })
+    });
+    run(cx)
+}
+
+/// The innermost level that encloses the running code in the same task.
+pub(crate) fn enclosing() -> Option<Place> {
+    current(|current| current.whereabouts(NO_CONTEXT).under)
+}
+
+/// Whether the running code is in a body that is interrupted, and stands still but for the exits inside.
+#[inline]
+pub(crate) fn is_interrupted() -> bool {
+    let innermost = current(|current| current.exiting.get().or(current.level.get()));
+    // Most are in none that may be.
+    innermost.is_some_and(|slot| slot.has(MEMBER | HIDDEN)) && is_interrupted_here()
+}
+
+#[cold]
+#[inline(never)]
+fn is_interrupted_here() -> bool {
+    node().is_some_and(|node| node.is_interrupted())
+}
+
+/// Goes on unless the running code is in a body that is interrupted, where nothing does.
+pub(crate) async fn go_on() {
+    poll_fn(|_| {
+        if is_interrupted() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+}
+
+/// The membership of what the running code is in.
+pub(crate) fn node() -> Option<Member> {
+    enclosing()?.open()?.node()
+}
+
+/// Leaves a note in the block that encloses the running code: when its body ends, it is as if it had ended so (rule
+/// GEN-6).
+pub(crate) fn mark(cause: Cause) {
+    if cause != Cause::Completed
+        && let Some(slot) = current(Current::body)
+    {
+        slot.set(MARKED, true);
+        slot.change(|cold| cold.mark = Some(cause));
+    }
+}
+
+/// Lets the level that is being entered know that a generator has yielded, which has this level. Returns whether levels of
+/// the generator are around the yield.
+pub(crate) fn has_yielded(generator: Place) -> bool {
+    let Some(innermost) = enclosing().filter(|innermost| *innermost != generator) else {
+        return false;
+    };
+    let entering = outwards(generator.open().and_then(Slot::under))
+        .take_while(|slot| slot.has(HIDDEN))
+        .find(|slot| slot.has(ENTERING));
+    if let Some(entering) = entering {
+        entering.change(|cold| cold.yielded.push((innermost, generator)));
+    }
+    true
+}
+
+/// Runs a part of a generator that has lent what lies in it, or not.
+pub(crate) fn lending<T>(is_lent: bool, run: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            current(|current| current.lent.set(self.0));
+        }
+    }
+    let _restore = Restore(current(|current| current.lent.replace(is_lent)));
+    run()
+}
+
+/// Whether the code that is polled has lent what lies in it, so that nothing of it may be dropped.
+pub(crate) fn is_lent() -> bool {
+    current(|current| current.lent.get())
+}
+
+/// What surrounds a manager when it is entered.
+#[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+pub(crate) struct Surroundings(Option<Place>);
+
+#[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+impl Surroundings {
+    /// The exit that the running code is a part of, if it is one of any.
+    pub(crate) fn here() -> Self {
+        Self(exits_outwards().next().map(Slot::place))
+    }
+
+    /// Whether nobody waits any more for what is waited for here: an exit has begun since, of a block that was dropped, or
+    /// is interrupted from further out, and this is a part of it.
+    pub(crate) fn are_given_up(&self) -> bool {
+        exits_outwards()
+            .take_while(|slot| Some(slot.place()) != self.0)
+            .any(|slot| slot.has(GIVEN_UP | DETACHED))
+    }
+}
+
+fn exits_outwards() -> impl Iterator<Item = &'static Slot> {
+    outwards(enclosing()).filter(|slot| slot.has(EXITING))
+}
+
+/// Takes part in the interruptions of what the running code is in. Returns whether the level is interrupted.
+pub(crate) fn take_part(level: Place, waker: &Waker) -> bool {
+    let Some(slot) = level.open() else {
+        return false;
+    };
+    let node = node();
+    if node.is_none() && !slot.has(MEMBER) {
+        return false;
+    }
+    let member = become_member(slot);
+    member.polled(node, waker);
+    member.is_cancelled()
+}
+
+fn become_member(slot: &Slot) -> Member {
+    slot.set(MEMBER, true);
+    slot.change(|cold| cold.member.get_or_insert_with(Member::new).clone())
+}
+
+/// What was detached in the body that is running.
+pub(crate) fn children_of_body() -> Option<Arc<Children>> {
+    current(Current::body)?.seldom(|cold| cold.children.clone())
+}
+
+/// The level that waits for a task, once its enter is over; and what that is a part of, if it is.
+pub(crate) type Waiting = [Option<Place>; 2];
+
+/// The levels that are being entered.
+#[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+pub(crate) fn entering() -> Waiting {
+    let mut entering = outwards(enclosing())
+        .take_while(|slot| slot.has(HIDDEN))
+        .filter(|slot| slot.has(ENTERING))
+        .map(Slot::place_when_armed);
+    let innermost = entering.next();
+    [innermost, entering.last()]
+}
+
+/// Polls a task that a block waits for.
+#[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+pub(crate) fn waited_by<T>(block: Waiting, run: impl FnOnce() -> T) -> T {
+    struct Restore(Waiting);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            current(|current| current.waited_by.set(self.0));
+        }
+    }
+    let _restore = Restore(current(|current| current.waited_by.replace(block)));
+    run()
+}
+
+/// The time, where there is a clock: on `wasm32-unknown-unknown`, the standard library's panics. It is read once for all
+/// that is polled together.
+fn now(current: &Current) -> u64 {
+    if current.now.get() == 0 {
+        current.now.set(read_clock());
+    }
+    current.now.get()
+}
+
+static START: OnceLock<Instant> = OnceLock::new();
+
+fn read_clock() -> u64 {
+    if cfg!(all(target_family = "wasm", target_os = "unknown")) {
+        return 1;
+    }
+    let since_start = START.get_or_init(Instant::now).elapsed();
+    u64::try_from(since_start.as_nanos()).unwrap_or(u64::MAX - 1) + 1
+}
+
+fn instant(at: u64) -> Instant {
+    match at.checked_sub(1) {
+        Some(nanoseconds) => *START.get_or_init(Instant::now) + Duration::from_nanos(nanoseconds),
+        None => Instant::now(),
+    }
+}
