@@ -1,0 +1,80 @@
+//! Where features meet: in each program, each construct does what nested blocks do.
+
+mod constructs;
+mod judge;
+mod managers;
+mod rows;
+mod run;
+
+use constructs::Construct;
+
+/// A test for each construct and family of programs.
+macro_rules! rows {
+    ($($name:ident: $construct:ident;)+) => {
+        $(mod $name {
+            use super::{Construct, rows};
+
+            /// STK-1, GEN-6, CAN-6: in every environment, with managers of every kind, however it ends.
+            #[test]
+            fn alone() {
+                rows::row(Construct::$construct, rows::alone_cells, "alone");
+            }
+
+            /// CAN-6: what interrupts stands in the construct.
+            #[test]
+            fn from_within() {
+                rows::row(Construct::$construct, rows::from_within_cells, "from within");
+            }
+
+            /// STK-1, GEN-6: another construct inside.
+            #[test]
+            fn pairs() {
+                rows::row(Construct::$construct, rows::pairs_cells, "pairs");
+            }
+
+            /// The same on several threads.
+            #[test]
+            fn threads() {
+                rows::row(Construct::$construct, rows::threads_cells, "threads");
+            }
+        })+
+
+        #[test]
+        fn there_are_thousands_of_cells() {
+            let constructs = [$(Construct::$construct),+];
+            assert_eq!(constructs, Construct::ALL);
+            let kinds = [rows::alone_cells, rows::from_within_cells, rows::pairs_cells, rows::threads_cells];
+            let of = |construct| kinds.map(|cells| cells(construct).len()).iter().sum::<usize>();
+            let cells: usize = constructs.map(of).iter().sum();
+            println!("{cells} cells");
+            assert!(cells > 10_000, "only {cells} cells");
+        }
+    };
+}
+
+rows! {
+    items: Items;
+    boxed: Boxed;
+    in_box: InBox;
+    named: Named;
+    optional: Optional;
+    either: Either;
+    mapped: Mapped;
+    hooked: Hooked;
+    within: Within;
+    finish_enter: FinishEnter;
+    released: Released;
+    generators: Generators;
+    named_generators: NamedGenerators;
+    around_yield: AroundYield;
+    around_yield_named: AroundYieldNamed;
+    around_yield_in_stack: AroundYieldInStack;
+    stack: Stack;
+    suppressing_stack: SuppressingStack;
+    popped_into: PoppedInto;
+    into_manager: IntoManager;
+    close: Close;
+    close_in_block: CloseInBlock;
+    owned: Owned;
+    join: Join;
+}
