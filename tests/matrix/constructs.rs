@@ -1,6 +1,7 @@
 //! The constructs in which managers stand around a body. Plain nested blocks are what all others have to be like.
 
 use std::collections::VecDeque;
+use std::fmt::{Debug, Formatter};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -183,8 +184,14 @@ macro_rules! blocks {
 
 const LONG: Duration = Duration::from_secs(100_000);
 
-#[derive(Debug)]
 struct Other(Failure);
+
+// Reports show it as they show what it was made of.
+impl Debug for Other {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl From<Other> for Failure {
     fn from(other: Other) -> Self {

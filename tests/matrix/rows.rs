@@ -306,7 +306,8 @@ fn judge_row(row: &str, cells: &[Cell]) {
         cells.len()
     );
     for (difference, found) in &found {
-        text += &format!("\n  {difference:?}: {}", found.len());
+        let number = found.len();
+        text += &format!("\n  {difference:?}: {number}{}", by_innermost(found));
         for (cell, judgement) in found.iter().take(shown()) {
             text += &format!("\n    {}: {}", described(cell), judgement.details);
         }
@@ -317,6 +318,23 @@ fn judge_row(row: &str, cells: &[Cell]) {
     println!("{text}");
     drop(printing);
     assert_eq!(differ, 0, "{row}: cells that differ");
+}
+
+/// In pairs, the construct inside may be what differs.
+fn by_innermost(found: &[(&Cell, Judgement)]) -> String {
+    let mut numbers = BTreeMap::<_, usize>::new();
+    for (cell, _) in found {
+        let (_, construct, _) = cell.items().last().expect("there is a block");
+        *numbers.entry(format!("{construct:?}")).or_default() += 1;
+    }
+    if numbers.len() == 1 {
+        return String::new();
+    }
+    let numbers = numbers.iter();
+    let numbers: Vec<_> = numbers
+        .map(|(construct, number)| format!("{construct} {number}"))
+        .collect();
+    format!(" (innermost: {})", numbers.join(", "))
 }
 
 /// How many of each kind are shown.

@@ -1,6 +1,7 @@
 //! Runs a program, on a runtime of its own, and writes down what it came to.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,7 +77,7 @@ impl Cell {
             .hit
             .map_or((None, Source::Drop), |(hit, source)| (Some(hit), source));
         let run = Run::new(hit, source, self.ending);
-        let runtime = runtime(self.threads);
+        let runtime = kept(self.threads).unwrap_or_else(|| runtime(self.threads));
         let watchdog = watch(self.threads);
         let program = self.program(&run);
         let scenario = report::collect(scenario(program, Arc::clone(&run)));
@@ -109,7 +110,12 @@ impl Cell {
             mark: run.mark(),
             ..Record::default()
         };
-        runtime.shutdown_background();
+        // One with nothing owed on it is as good as new.
+        if matches!(ended, Ok(((_, true), _))) {
+            KEPT.with_borrow_mut(|kept| *kept = Some((self.threads, runtime)));
+        } else {
+            runtime.shutdown_background();
+        }
         match ended {
             Ok(((outcome, drained), entries)) => {
                 record.outcome = outcome;
@@ -193,6 +199,17 @@ async fn cut(run: Arc<Run>, inside: Program) -> Result<u8, Failure> {
 async fn beside_detached(run: Arc<Run>, inside: Program) -> Result<u8, Failure> {
     let _shed = run.shed().await;
     inside.await
+}
+
+thread_local! {
+    static KEPT: RefCell<Option<(usize, Runtime)>> = const { RefCell::new(None) };
+}
+
+/// The runtime of the last run.
+fn kept(threads: usize) -> Option<Runtime> {
+    let kept = KEPT.take();
+    let (_, runtime) = kept.filter(|(of, _)| *of == threads)?;
+    Some(runtime)
 }
 
 fn runtime(threads: usize) -> Runtime {
