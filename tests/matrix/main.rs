@@ -16,26 +16,26 @@ macro_rules! rows {
 
             /// STK-1, GEN-6, CAN-6: in every environment, with managers of every kind, however it ends.
             #[test]
-            fn alone() {
-                rows::row(Construct::$construct, rows::alone_cells, "alone");
+            fn alone() -> Result<(), String> {
+                rows::row(Construct::$construct, rows::alone_cells, "alone")
             }
 
             /// CAN-6: what interrupts stands in the construct.
             #[test]
-            fn from_within() {
-                rows::row(Construct::$construct, rows::from_within_cells, "from within");
+            fn from_within() -> Result<(), String> {
+                rows::row(Construct::$construct, rows::from_within_cells, "from within")
             }
 
             /// STK-1, GEN-6: another construct inside.
             #[test]
-            fn pairs() {
-                rows::row(Construct::$construct, rows::pairs_cells, "pairs");
+            fn pairs() -> Result<(), String> {
+                rows::row(Construct::$construct, rows::pairs_cells, "pairs")
             }
 
             /// The same on several threads.
             #[test]
-            fn threads() {
-                rows::row(Construct::$construct, rows::threads_cells, "threads");
+            fn threads() -> Result<(), String> {
+                rows::row(Construct::$construct, rows::threads_cells, "threads")
             }
         })+
 
