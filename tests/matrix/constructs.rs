@@ -110,6 +110,21 @@ impl Construct {
         }
     }
 
+    /// An adaptor that hands all on to its manager.
+    pub(crate) fn hands_on(self) -> bool {
+        matches!(
+            self,
+            C::Boxed
+                | C::InBox
+                | C::Named
+                | C::Optional
+                | C::Either
+                | C::Mapped
+                | C::Hooked
+                | C::Within
+        )
+    }
+
     /// Puts the managers around the body.
     pub(crate) fn around(self, managers: Vec<Managed>, body: Program, run: &Arc<Run>) -> Program {
         let managers: VecDeque<_> = managers.into();

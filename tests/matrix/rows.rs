@@ -181,7 +181,10 @@ fn items(layers: &[Layer]) -> Vec<Item> {
 
 /// The construct in each environment, with managers of each kind.
 fn alone(cells: &mut Cells, construct: Construct) {
-    for items in shapes() {
+    let all = shapes();
+    // What adaptors that only hand on can get wrong shows with half of them.
+    let fewer = [1, 4, 5, 7, 9, 10].map(|shape| all[shape].clone()).to_vec();
+    for items in if construct.hands_on() { fewer } else { all } {
         let inner = Layer::Managers(construct, items);
         let bare = [outer(), inner.clone()];
         cells.undisturbed(&bare, true);
@@ -255,7 +258,8 @@ fn from_within(cells: &mut Cells, construct: Construct) {
 
 /// Other constructs stand inside.
 fn pairs(cells: &mut Cells, construct: Construct) {
-    for inner in Construct::ALL {
+    let others = Construct::ALL.into_iter();
+    for inner in others.filter(|inner| !inner.hands_on() || *inner == Construct::Boxed) {
         let first = Layer::Managers(construct, plain(&["a", "b"]));
         let second = Layer::Managers(inner, plain(&["x", "y"]));
         let bare = [outer(), first.clone(), second.clone()];
