@@ -20,6 +20,8 @@ pub(crate) enum Construct {
     Nested,
     /// Nested blocks with a body that cannot fail, as far as they see: the oracle of `close`.
     Captured,
+    /// Nested blocks that end before the body: the oracle of what is released early.
+    Before,
     /// One block with several items.
     Items,
     Boxed,
@@ -56,12 +58,18 @@ pub(crate) enum Construct {
     /// Each with a handle, and released when the body is done.
     Owned,
     Join,
+    /// `releasable`, and released before the body.
+    ReleasedBefore,
+    /// Each with a handle, and released before the body.
+    OwnedBefore,
+    /// The stack of a block, closed before the body.
+    ClosedBefore,
 }
 
 use Construct as C;
 
 impl Construct {
-    pub(crate) const ALL: [Construct; 24] = [
+    pub(crate) const ALL: [Construct; 27] = [
         C::Items,
         C::Boxed,
         C::InBox,
@@ -86,6 +94,9 @@ impl Construct {
         C::CloseInBlock,
         C::Owned,
         C::Join,
+        C::ReleasedBefore,
+        C::OwnedBefore,
+        C::ClosedBefore,
     ];
 
     /// Whether it takes scoped managers, by themselves or beside surviving ones.
@@ -93,6 +104,7 @@ impl Construct {
         let all = |kind| kinds.iter().all(|other| *other == kind);
         match self {
             C::Nested
+            | C::Before
             | C::InBox
             | C::Named
             | C::Optional
@@ -108,6 +120,11 @@ impl Construct {
             C::Join => all(Kind::Surviving) && kinds.len() > 1,
             _ => all(Kind::Surviving),
         }
+    }
+
+    /// Its managers are exited before the body.
+    pub(crate) fn ends_before(self) -> bool {
+        matches!(self, C::ReleasedBefore | C::OwnedBefore | C::ClosedBefore)
     }
 
     /// An adaptor that hands all on to its manager.
@@ -131,6 +148,7 @@ impl Construct {
         match self {
             C::Nested => one_by_one(managers, body, |m, b| Box::pin(nested_one(m, b))),
             C::Captured => Box::pin(captured(managers.into(), body, Arc::clone(run))),
+            C::Before => Box::pin(before(managers, body)),
             C::Items => items(managers, body),
             C::Boxed => one_by_one(managers, body, |m, b| Box::pin(boxed(m, b))),
             C::InBox => one_by_one(managers, body, |m, b| Box::pin(in_box(m, b))),
@@ -157,6 +175,9 @@ impl Construct {
             C::CloseInBlock => Box::pin(close_in_block(managers, body)),
             C::Owned => Box::pin(owned(managers, body)),
             C::Join => joined(managers, body),
+            C::ReleasedBefore => Box::pin(released_before(managers, body)),
+            C::OwnedBefore => Box::pin(owned_before(managers, body)),
+            C::ClosedBefore => Box::pin(closed_before(managers, body)),
         }
     }
 }
@@ -249,6 +270,22 @@ async fn released(manager: Managed, body: Program) -> Result<u8, Failure> {
         held.release(Cause::Completed).await?;
         Ok(value)
     }}
+}
+
+async fn released_before(mut managers: VecDeque<Managed>, body: Program) -> Result<u8, Failure> {
+    let mut next = || managers.pop_front().map(Surviving);
+    let (a, b, c) = (next().expect("one at least"), next(), next());
+    async_with! { releasable(a) as a, releasable(b) as b, releasable(c) as c => {
+        c.release(Cause::Completed).await?;
+        b.release(Cause::Completed).await?;
+        a.release(Cause::Completed).await?;
+        body.await
+    }}
+}
+
+async fn before(managers: VecDeque<Managed>, body: Program) -> Result<u8, Failure> {
+    nested(managers.into(), Box::pin(async { Ok(0) })).await?;
+    body.await
 }
 
 /// The body's failure is put aside until the blocks have ended.
@@ -496,6 +533,29 @@ async fn owned(managers: VecDeque<Managed>, body: Program) -> Result<u8, Failure
             handle.release().await?;
         }
         Ok(value)
+    }}
+}
+
+async fn owned_before(managers: VecDeque<Managed>, body: Program) -> Result<u8, Failure> {
+    async_with! { AsyncExitStack::<Failure>::new() as stack => {
+        let mut handles = Vec::new();
+        for manager in managers {
+            handles.push(stack.enter_owned(Surviving(manager)).await?);
+        }
+        while let Some(handle) = handles.pop() {
+            handle.release().await?;
+        }
+        body.await
+    }}
+}
+
+async fn closed_before(managers: VecDeque<Managed>, body: Program) -> Result<u8, Failure> {
+    async_with! { AsyncExitStack::<Failure>::new() as stack => {
+        for manager in managers {
+            stack.enter(Surviving(manager)).await?;
+        }
+        stack.close().await?;
+        body.await
     }}
 }
 

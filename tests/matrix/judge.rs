@@ -40,6 +40,9 @@ impl Cell {
         let layers = self.layers.iter().map(|layer| match layer {
             // `close` does not know how the body ended, and is called whether or not it failed.
             Layer::Managers(C::Close, items) => Layer::Managers(C::Captured, items.clone()),
+            Layer::Managers(construct, items) if construct.ends_before() => {
+                Layer::Managers(C::Before, items.clone())
+            }
             Layer::Managers(_, items) => Layer::Managers(C::Nested, items.clone()),
             Layer::Detached => Layer::Detached,
         });
@@ -85,6 +88,17 @@ impl Cell {
         let mut items = self.items();
         let found = items.find(|(_, _, item)| item.name == name);
         found.expect("it is one of the items").0
+    }
+
+    /// Whether what hits it has ended before that.
+    pub(crate) fn misses(&self) -> bool {
+        self.hit.is_some_and(|(_, source)| {
+            self.items().any(|(layer, construct, item)| {
+                (construct.ends_before() || construct == C::Before)
+                    && fires(item, source)
+                    && self.hit_inside(layer)
+            })
+        })
     }
 
     fn hit_inside(&self, layer: usize) -> bool {
@@ -298,7 +312,15 @@ fn normalize(cell: &Cell, expected: &mut Record, actual: &mut Record) {
             record.reports.retain(|entry| entry.phase != "interrupt");
         }
     }
-    let early = [C::Released, C::Owned, C::Close, C::CloseInBlock];
+    let early = [
+        C::Released,
+        C::Owned,
+        C::Close,
+        C::CloseInBlock,
+        C::ReleasedBefore,
+        C::OwnedBefore,
+        C::ClosedBefore,
+    ];
     if early.iter().any(|construct| cell.has(*construct)) && cell.hit.is_some() {
         // An exit that the body called, and that fails when nobody takes its error, is what the body failed with.
         for entry in expected.reports.iter_mut().chain(&mut actual.reports) {
@@ -323,10 +345,8 @@ fn normalize_item(
             expected.strip("inspect", name);
             true
         }
-        // Its documentation says so.
-        C::Released => true,
-        // The body is in no block.
-        C::Close => true,
+        // The documentation of `releasable` says so. The body beside `close` is in no block.
+        C::Released | C::Close => true,
         _ => false,
     };
     if loses_guard {
@@ -422,10 +442,17 @@ fn broken_invariant(cell: &Cell, record: &Record) -> Option<String> {
             return Some(format!("{name}: {begun} exits begin, {ended} end"));
         }
     }
+    let has_scoped = cell.items().any(|(_, _, item)| item.kind == Kind::Scoped);
+    if let Some(entry) = record.reports.iter().find(|entry| entry.unfinished)
+        && !has_scoped
+    {
+        return Some(format!("{} was not finished", entry.manager));
+    }
     let items: Vec<_> = cell.items().collect();
     for (number, (layer, construct, outer)) in items.iter().enumerate() {
         for (of, _, inner) in &items[number + 1..] {
-            if of == layer && *construct == C::Join {
+            let ended = of != layer && (construct.ends_before() || *construct == C::Before);
+            if ended || (of == layer && *construct == C::Join) {
                 continue;
             }
             let order = record
@@ -446,6 +473,8 @@ fn detached_first(cell: &Cell, record: &Record) -> Option<String> {
     for layer in &cell.layers {
         match layer {
             Layer::Detached => enclosing = Some(around.clone()),
+            Layer::Managers(construct, _) if construct.ends_before() || *construct == C::Before => {
+            }
             Layer::Managers(C::Join, items) => {
                 if items.iter().any(|item| item.what == What::Sheds) {
                     enclosing = Some(around.clone());

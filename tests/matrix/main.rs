@@ -77,4 +77,7 @@ rows! {
     close_in_block: CloseInBlock;
     owned: Owned;
     join: Join;
+    released_before: ReleasedBefore;
+    owned_before: OwnedBefore;
+    closed_before: ClosedBefore;
 }

@@ -127,6 +127,9 @@ pub(crate) enum Ending {
     Drains,
 }
 
+/// Longer than a timeout, on the paused clock.
+const MISSED: Duration = Duration::from_secs(1);
+
 /// One run of a program.
 pub(crate) struct Run {
     pub(crate) log: Log,
@@ -139,6 +142,8 @@ pub(crate) struct Run {
     pub(crate) noticed: Gate,
     token: CancellationToken,
     is_hit: AtomicBool,
+    /// What hits it has ended already, so that nobody is to notice.
+    misses: bool,
     /// How many events there were when it was hit.
     mark: Mutex<Option<usize>>,
     /// What the program itself has two of, and can return one.
@@ -146,7 +151,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(hit: Option<Point>, source: Source, ending: Ending) -> Arc<Self> {
+    pub(crate) fn new(hit: Option<(Point, Source)>, ending: Ending, misses: bool) -> Arc<Self> {
+        let source = hit.map_or(Source::Drop, |(_, source)| source);
+        let hit = hit.map(|(point, _)| point);
         Arc::new(Self {
             log: Log::new(),
             hit,
@@ -156,6 +163,7 @@ impl Run {
             noticed: Gate::new(),
             token: CancellationToken::new(),
             is_hit: AtomicBool::new(false),
+            misses,
             mark: Mutex::new(None),
             lost: Mutex::default(),
         })
@@ -193,7 +201,11 @@ impl Run {
 
     async fn at(&self, point: Point) {
         if self.fires_at(point) {
-            self.noticed.opened().await;
+            if self.misses {
+                tokio::time::sleep(MISSED).await;
+            } else {
+                self.noticed.opened().await;
+            }
             pend(2).await;
         } else {
             pend(1).await;
@@ -202,6 +214,9 @@ impl Run {
 
     async fn forever_at(&self, point: Point) {
         if self.fires_at(point) {
+            if self.misses {
+                return tokio::time::sleep(MISSED).await;
+            }
             std::future::pending::<()>().await;
         }
     }
@@ -430,8 +445,11 @@ fn ready_made(item: Item, run: &Arc<Run>, completed: &Gate) -> Option<BoxManager
             let group = try_task_group().map(move |tasks| {
                 if run.source == Source::Task {
                     tasks.spawn(async move {
-                        run.fired.opened().await;
-                        Err(Failure::Task)
+                        tokio::select! {
+                            biased;
+                            () = run.fired.opened() => Err(Failure::Task),
+                            () = completed.opened() => Ok(()),
+                        }
                     });
                 } else {
                     tasks.spawn(task_with_block(item.name, run, completed));

@@ -1,6 +1,7 @@
 //! The programs of each row, and what a row prints.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Mutex;
 
 use crate::constructs::Construct;
@@ -227,11 +228,13 @@ fn items_shed(layer: &Layer) -> bool {
 fn from_within(cells: &mut Cells, construct: Construct) {
     for (what, source) in interrupters() {
         let interrupter = Item::new("b", Kind::Surviving, what);
-        for items in [
+        let all = [
             vec![Item::plain("a"), interrupter, Item::plain("c")],
             vec![interrupter, Item::plain("c")],
             vec![Item::plain("a"), interrupter],
-        ] {
+        ];
+        let fewer = if construct.hands_on() { 1 } else { all.len() };
+        for items in all.into_iter().take(fewer) {
             let inner = Layer::Managers(construct, items);
             let layers = [outer(), inner.clone()];
             let around = [
@@ -258,6 +261,9 @@ fn from_within(cells: &mut Cells, construct: Construct) {
 
 /// Other constructs stand inside.
 fn pairs(cells: &mut Cells, construct: Construct) {
+    if construct.hands_on() && construct != Construct::Boxed {
+        return;
+    }
     let others = Construct::ALL.into_iter();
     for inner in others.filter(|inner| !inner.hands_on() || *inner == Construct::Boxed) {
         let first = Layer::Managers(construct, plain(&["a", "b"]));
@@ -294,6 +300,9 @@ fn threads(cells: &mut Cells, construct: Construct) {
     }
 }
 
+/// Several rows run at the same time.
+static PRINTING: Mutex<()> = Mutex::new(());
+
 /// Judges the cells of a row, prints what differs, and fails when something does.
 fn judge_row(row: &str, cells: &[Cell]) -> Result<(), String> {
     let mut found = BTreeMap::<_, Vec<(&Cell, Judgement)>>::new();
@@ -311,13 +320,11 @@ fn judge_row(row: &str, cells: &[Cell]) -> Result<(), String> {
     );
     for (difference, found) in &found {
         let number = found.len();
-        text += &format!("\n  {difference:?}: {number}{}", by_innermost(found));
+        let _ = write!(text, "\n  {difference:?}: {number}{}", by_innermost(found));
         for (cell, judgement) in found.iter().take(shown()) {
-            text += &format!("\n    {}: {}", described(cell), judgement.details);
+            let _ = write!(text, "\n    {}: {}", described(cell), judgement.details);
         }
     }
-    // Several rows run at the same time.
-    static PRINTING: Mutex<()> = Mutex::new(());
     let printing = PRINTING.lock();
     println!("{text}");
     drop(printing);

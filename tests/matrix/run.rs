@@ -73,10 +73,7 @@ impl Cell {
     }
 
     pub(crate) fn run(&self) -> Record {
-        let (hit, source) = self
-            .hit
-            .map_or((None, Source::Drop), |(hit, source)| (Some(hit), source));
-        let run = Run::new(hit, source, self.ending);
+        let run = Run::new(self.hit, self.ending, self.misses());
         let runtime = kept(self.threads).unwrap_or_else(|| runtime(self.threads));
         let watchdog = watch(self.threads);
         let program = self.program(&run);
@@ -93,7 +90,7 @@ impl Cell {
             // With the paused clock, time passes when nothing else does.
             let idle = async {
                 if threads == 0 {
-                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    tokio::time::sleep(Duration::from_mins(1)).await;
                 } else {
                     std::future::pending::<()>().await;
                 }
@@ -119,7 +116,7 @@ impl Cell {
         match ended {
             Ok(((outcome, drained), entries)) => {
                 record.outcome = outcome;
-                record.reports = entries.into_iter().map(reported).collect();
+                record.reports = entries.iter().map(reported).collect();
                 if !drained {
                     record.hangs = Some("drain hangs");
                 }
@@ -131,7 +128,7 @@ impl Cell {
     }
 }
 
-fn reported(entry: report::Entry) -> Reported {
+fn reported(entry: &report::Entry) -> Reported {
     let cause = async_with_tests::short(entry.cause);
     Reported {
         manager: entry.manager.to_owned(),
