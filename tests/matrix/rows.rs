@@ -243,12 +243,10 @@ fn from_within(cells: &mut Cells, construct: Construct) {
                 Layer::Managers(Construct::Nested, plain(&["x"])),
             ];
             cells.undisturbed(&layers, true);
-            for program in [&layers[..], &around] {
-                cells.hit(program, source, true);
-                for source in [Source::Drop, Source::Cut] {
-                    cells.hit(program, source, false);
-                }
-            }
+            cells.hit(&layers, source, true);
+            cells.hit(&around, source, false);
+            cells.hit(&layers, Source::Drop, false);
+            cells.hit(&around, Source::Cut, false);
             for (other, source) in interrupters() {
                 if other != what {
                     let within = [outer(), environment(other), layers[1].clone()];
@@ -269,10 +267,16 @@ fn pairs(cells: &mut Cells, construct: Construct) {
         let first = Layer::Managers(construct, plain(&["a", "b"]));
         let second = Layer::Managers(inner, plain(&["x", "y"]));
         let bare = [outer(), first.clone(), second.clone()];
-        cells.undisturbed(&bare, true);
-        for source in [Source::Drop, Source::Cut] {
-            cells.hit(&bare, source, false);
+        cells.undisturbed(&bare, false);
+        for (name, fault) in [("b", Fault::EnterFails), ("b", Fault::ExitFails)]
+            .into_iter()
+            .chain(
+                [Fault::EnterFails, Fault::ExitFails, Fault::ExitPanics].map(|fault| ("x", fault)),
+            )
+        {
+            cells.push(faulty(&bare, name, fault), Ending::Completes, None);
         }
+        cells.hit(&bare, Source::Drop, false);
         let within = [outer(), environment(What::Token), first, second];
         cells.hit(&within, Source::Token, false);
     }
