@@ -1,4 +1,14 @@
 //! Where features meet: in each program, each construct does what nested blocks do.
+//!
+//! A program is an outer block, an environment, one construct or two inside of each other, and a body. It ends by itself, or
+//! is hit at a point: while an enter, the body, an exit, or a block in one of these waits, it is dropped, or interrupted from
+//! further out. `judge.rs` runs it a second time with nested blocks in place of its constructs, and compares events, outcome
+//! and reports; where a construct is documented to differ, it says how and why.
+//!
+//! Each row prints how many of its cells hold, and some of those that differ: `nested` is what is expected, before the
+//! documented differences, and `here` what happened. In a program, `~a` is a scoped manager, `a:Token` one that interrupts,
+//! and `a!ExitFails` one that fails. `ASYNC_WITH_SHOWN` sets how many are shown of each kind of difference:
+//! `ASYNC_WITH_SHOWN=9 cargo test -p async-with-tests --test matrix -- --nocapture close::`
 
 mod constructs;
 mod judge;

@@ -1,7 +1,7 @@
 //! Runs a program, on a runtime of its own, and writes down what it came to.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell as Variable, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl Cell {
     pub(crate) fn run(&self) -> Record {
         let run = Run::new(self.hit, self.ending, self.misses());
         let runtime = kept(self.threads).unwrap_or_else(|| runtime(self.threads));
-        let watchdog = watch(self.threads);
+        let watchdog = watch();
         let program = self.program(&run);
         let scenario = report::collect(scenario(program, Arc::clone(&run)));
         let threads = self.threads;
@@ -121,7 +121,12 @@ impl Cell {
                     record.hangs = Some("drain hangs");
                 }
             }
-            Err(hangs) => record.hangs = Some(hangs),
+            Err(hangs) => {
+                record.hangs = Some(hangs);
+                if self.threads > 0 || hangs == "spins" {
+                    PATIENCE.set(Duration::from_millis(300));
+                }
+            }
         }
         record.reports.extend(run.lost().into_iter().map(lost));
         record
@@ -224,8 +229,14 @@ fn runtime(threads: usize) -> Runtime {
     runtime.expect("a runtime")
 }
 
+thread_local! {
+    /// How long a run may take, in real time. Each row has a thread of its own: where one of its runs hangs, the row fails,
+    /// and need not wait that long for the others.
+    static PATIENCE: Variable<Duration> = const { Variable::new(Duration::from_secs(5)) };
+}
+
 /// Opens when a run takes longer than any should.
-fn watch(threads: usize) -> Gate {
+fn watch() -> Gate {
     type Watched = Arc<Mutex<Vec<(Instant, Gate)>>>;
     static WATCHED: OnceLock<Watched> = OnceLock::new();
     let watched = WATCHED.get_or_init(|| {
@@ -249,8 +260,7 @@ fn watch(threads: usize) -> Gate {
         watched
     });
     let gate = Gate::new();
-    let limit = Duration::from_millis(if threads == 0 { 2_000 } else { 1_000 });
-    let until = Instant::now() + limit;
+    let until = Instant::now() + PATIENCE.get();
     let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
     watched.push((until, gate.clone()));
     gate
