@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::limits::{self, Either};
-use crate::nest::{self, Abandoned, Children, Level, Place, abandoning, detach_exit, drop_caught};
+use crate::nest::{self, Children, Level, Place, abandoning, detach_exit, drop_caught};
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{
     AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
@@ -446,8 +446,7 @@ impl<M: ScopedAsyncContextManager> Managed for InFrame<M> {
     ) {
         let passed_on = children.clone().map(PassOn);
         let place = owed.as_ref().map(Level::place);
-        let block = Abandoned { children, place };
-        let abandon = || abandoning(block, || self.0.abandon(resource));
+        let abandon = || abandoning(children, place, || self.0.abandon(resource));
         let abandoned = catch_unwind(AssertUnwindSafe(abandon));
         drop(passed_on);
         if let Err(payload) = abandoned {

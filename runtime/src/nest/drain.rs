@@ -61,7 +61,7 @@ fn owed(runtime: u64, except: &[Place]) -> Vec<PendingExit> {
     found.sort_by_key(|seen| (seen.since.wrapping_sub(1), seen.number));
     let pending = found.into_iter().map(|seen| PendingExit {
         manager: seen.name,
-        since: instant(seen.since),
+        since: instant(seen.age()),
         detached: seen.flags & DETACHED != 0,
     });
     pending.collect()

@@ -11,18 +11,20 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use super::children::{Children, Ticket, ticket};
-use super::slot::{AROUND, DETACHED, EXITING, HIDDEN};
-use super::{Level, Place, enclosing, move_to};
+use super::slot::{AROUND, DETACHED, EXITING, HAS_RUNTIME, HIDDEN};
+use super::{Level, Place, current, enclosing, move_to};
 use crate::Cause;
 use crate::executor::{Job, Runtime};
 use crate::report::{self, Collector, Entry, Incident, Phase};
 
 /// A block that is abandoned.
 #[derive(Clone)]
-pub(crate) struct Abandoned {
+struct Abandoned {
     /// What was detached inside of it.
-    pub(crate) children: Option<Arc<Children>>,
-    pub(crate) place: Option<Place>,
+    children: Option<Arc<Children>>,
+    place: Option<Place>,
+    /// The runtime that is current around it.
+    runtime: u64,
 }
 
 thread_local! {
@@ -31,7 +33,16 @@ thread_local! {
 }
 
 /// Runs an `abandon`: what it detaches waits for the children of its block.
-pub(crate) fn abandoning<T>(block: Abandoned, run: impl FnOnce() -> T) -> T {
+pub(crate) fn abandoning<T>(
+    children: Option<Arc<Children>>,
+    place: Option<Place>,
+    run: impl FnOnce() -> T,
+) -> T {
+    let block = Abandoned {
+        children,
+        place,
+        runtime: Runtime::current().id(),
+    };
     struct Restore(Option<Abandoned>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -55,16 +66,26 @@ fn abandoned() -> Option<Abandoned> {
 
 impl Level {
     /// A level for clean-up that was none before.
-    fn of_clean_up(name: &'static str, abandoned: Option<Place>) -> Self {
+    ///
+    /// It belongs to the runtime of the block; unless who hands it over is on another one, and knows so.
+    fn of_clean_up(name: &'static str, abandoned: Option<&Abandoned>) -> Self {
         let level = Self::armed(name);
         let slot = level.0;
-        let block = abandoned.or_else(enclosing).and_then(Place::open);
-        if let Some(block) = block
-            && (abandoned.is_some() || slot.runtime.load(Relaxed) == 0)
-        {
-            let runtime = Level::runtime_of(block.place());
-            slot.runtime.store(block.runtime.load(Relaxed), Relaxed);
-            slot.change(|cold| cold.runtime = runtime);
+        let block = abandoned.map_or_else(enclosing, |abandoned| abandoned.place);
+        let block = block.and_then(Place::open);
+        let around = abandoned.map_or(0, |abandoned| abandoned.runtime);
+        let current = Runtime::current();
+        let is_block_s = current.id() == around;
+        match block {
+            Some(block) if is_block_s => {
+                let runtime = Level::runtime_of(block.place());
+                slot.runtime.store(block.runtime.load(Relaxed), Relaxed);
+                slot.change(|cold| cold.runtime = runtime);
+            }
+            _ => {
+                slot.runtime.store(current.id(), Relaxed);
+                slot.change(|cold| cold.runtime = current);
+            }
         }
         // Where it is handed over; after an abort, that is in no span.
         #[cfg(feature = "tracing")]
@@ -81,6 +102,16 @@ impl Level {
         let Self(slot) = self;
         let runtimes = [Level::runtime_of(self.place()), Runtime::current()];
         self.end_membership();
+        // What it is dropped with finds it there.
+        if let Some(body) = current(super::Current::body)
+            && !body.has(HAS_RUNTIME)
+            && body.runtime.load(Relaxed) == runtimes[0].id()
+            && runtimes[0].is_known()
+        {
+            let runtime = runtimes[0].clone();
+            body.set(HAS_RUNTIME, true);
+            body.change(|cold| cold.runtime = runtime);
+        }
         slot.set(AROUND | HIDDEN, false);
         slot.set_under(enclosing());
         slot.set(DETACHED | EXITING, true);
@@ -123,7 +154,7 @@ fn detach_as(
 ) {
     let abandoned = abandoned();
     let block = abandoned.as_ref().and_then(|abandoned| abandoned.place);
-    let level = level.unwrap_or_else(|| Level::of_clean_up(manager, block));
+    let level = level.unwrap_or_else(|| Level::of_clean_up(manager, abandoned.as_ref()));
     let runtimes = level.hand_over();
     let ticket = ticket(block.unwrap_or(level.place()), level.0.runtime.load(Relaxed));
     if let Some(ticket) = &ticket {

@@ -67,6 +67,7 @@ struct Asking {
     rest: usize,
     watch: Option<Arc<Watch>>,
     patience: Option<Patience>,
+    is_out_of_patience: bool,
 }
 
 impl Asking {
@@ -318,6 +319,9 @@ impl Member {
             let inside = state.inside.len();
             let asking = &mut state.asking;
             let is_live = std::mem::take(&mut asking.is_live);
+            if is_live {
+                asking.is_out_of_patience = false;
+            }
             let _over = asking.patience.take_if(|_| is_live);
             if inside == 0 {
                 return Progress::Alone;
@@ -335,6 +339,11 @@ impl Member {
             }
             (is_live, asking.is_open)
         };
+        if is_open && is_live {
+            // Those who were polled have left; the next ones may be polled in the next poll.
+            self.ask_again(cx);
+            return Progress::Waiting;
+        }
         if !is_open {
             // Those who answered may have been left alone since. As long as something else goes on, there is time.
             let has_answers = self.0.lock().asking.answers > 0;
@@ -363,13 +372,22 @@ impl Member {
 
     /// Whether it waits a while longer: since when it first had to.
     fn is_patient(&self, cx: &mut Context<'_>) -> bool {
-        let patience = self.0.lock().asking.patience.take().or_else(Patience::new);
-        let Some(mut patience) = patience else {
+        let patience = {
+            let mut state = self.0.lock();
+            if state.asking.is_out_of_patience {
+                return false;
+            }
+            state.asking.patience.take()
+        };
+        let Some(mut patience) = patience.or_else(Patience::new) else {
             return false;
         };
         let is_over = patience.poll(cx).is_ready();
-        if !is_over {
-            self.0.lock().asking.patience = Some(patience);
+        let mut state = self.0.lock();
+        if is_over {
+            state.asking.is_out_of_patience = true;
+        } else {
+            state.asking.patience = Some(patience);
         }
         !is_over
     }

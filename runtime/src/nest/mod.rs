@@ -34,10 +34,10 @@ pub use drain::drain_timeout;
 pub use drain::{PendingExit, drain, pending_exits};
 #[cfg(feature = "testing")]
 pub(crate) use handover::local;
-pub(crate) use handover::{Abandoned, abandoning, detach_exit, drop_caught};
+pub(crate) use handover::{abandoning, detach_exit, drop_caught};
 pub use handover::{detach, set_spawner};
 pub(crate) use member::{Member, Progress};
-use slot::{AROUND, COLD, DETACHED, ENTERING, EXITING, Free, GIVEN_UP, HIDDEN, MARKED, MEMBER, SHIELD, Slot};
+use slot::{AROUND, COLD, DETACHED, ENTERING, EXITING, Free, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER, SHIELD, Slot};
 
 use crate::Cause;
 use crate::executor::{Runtime, Task};
@@ -59,6 +59,8 @@ struct Current {
     waited_by: Cell<Waiting>,
     /// When a level of the root that is polled first waited.
     now: Cell<u64>,
+    /// A level inside that waits has taken note of the runtime.
+    is_noted: Cell<bool>,
     numbers: Cell<usize>,
     free: Free,
 }
@@ -74,6 +76,7 @@ thread_local! {
             lent: Cell::new(false),
             waited_by: Cell::new([None; 2]),
             now: Cell::new(0),
+            is_noted: Cell::new(false),
             numbers: Cell::new(0),
             free: Free::NEW,
         }
@@ -129,7 +132,7 @@ impl Current {
 
 /// A slot, and the how-manieth use of it.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub(crate) struct Place {
     slot: &'static Slot,
     generation: usize,
 }
@@ -335,6 +338,7 @@ impl Level {
             }
             if !at.is_nested {
                 current.now.set(0);
+                current.is_noted.set(false);
             }
             Inside {
                 level: current.level.replace(Some(slot)),
@@ -383,21 +387,7 @@ impl Level {
     /// Takes note that it waits.
     #[inline]
     pub(crate) fn waits(&self) {
-        if self.0.since.load(Relaxed) == 0 {
-            self.waits_first();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn waits_first(&self) {
-        let Self(slot) = self;
-        slot.since.store(current(now), Relaxed);
-        let under = slot.under().map(|under| under.slot.runtime.load(Relaxed));
-        if under != Some(slot.runtime.load(Relaxed)) {
-            let runtime = Runtime::current();
-            slot.change(|cold| cold.runtime = runtime);
-        }
+        waits(self.0);
     }
 
     /// Takes note that its exit has begun. The generators around the body are a part of it.
@@ -439,6 +429,30 @@ impl Drop for Level {
     }
 }
 
+#[inline]
+fn waits(slot: &Slot) {
+    current(|current| {
+        if slot.since.load(Relaxed) == 0 {
+            let _ = slot.since.compare_exchange(0, now(current), Relaxed, Relaxed);
+        }
+        // One inside that waits has the runtime for all that it is dropped with.
+        if !slot.has(HAS_RUNTIME) && !current.is_noted.get() {
+            note_runtime(slot);
+        }
+        current.is_noted.set(true);
+    });
+}
+
+#[cold]
+#[inline(never)]
+fn note_runtime(slot: &Slot) {
+    let runtime = Runtime::current();
+    if runtime.is_known() {
+        slot.set(HAS_RUNTIME, true);
+        slot.change(|cold| cold.runtime = runtime);
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn empty(slot: &Slot) {
@@ -460,18 +474,9 @@ fn follow(slot: &'static Slot, at: Whereabouts) {
     let runtime = match at.under {
         Some(under) if at.is_nested => under.slot.runtime.load(Relaxed),
         // Outside of a runtime, the one before is the one to clean up on.
-        _ => match Runtime::current() {
-            runtime if runtime.is_known() => {
-                let id = runtime.id();
-                let before = slot.seldom(|cold| {
-                    cold.runtime
-                        .is_known()
-                        .then(|| std::mem::replace(&mut cold.runtime, runtime))
-                });
-                drop(before);
-                id
-            }
-            _ => return,
+        _ => match Runtime::current().id() {
+            0 => return,
+            runtime => runtime,
         },
     };
     move_to(slot, runtime);
@@ -479,6 +484,9 @@ fn follow(slot: &'static Slot, at: Whereabouts) {
 
 fn move_to(slot: &Slot, runtime: u64) {
     if slot.runtime.swap(runtime, SeqCst) != runtime {
+        slot.set(HAS_RUNTIME, false);
+        let before = slot.seldom(|cold| Some(std::mem::take(&mut cold.runtime)));
+        drop(before);
         drain::wake_waiting();
     }
 }
@@ -517,8 +525,8 @@ pub(crate) fn exiting<T>(
     level: Place,
     is_given_up: bool,
     cx: &mut Context<'_>,
-    run: impl FnOnce(&mut Context<'_>) -> T,
-) -> T {
+    run: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
     let _inside = level.open().map(|slot| {
         if is_given_up != slot.has(GIVEN_UP) {
             slot.set(GIVEN_UP, is_given_up);
@@ -527,6 +535,10 @@ pub(crate) fn exiting<T>(
         current(|current| {
             let at = current.whereabouts(context);
             let is_here = at.task == current.task.get();
+            if at.under.is_none() {
+                current.now.set(0);
+                current.is_noted.set(false);
+            }
             if at.under != slot.under() || at.task.0 != slot.task.load(Relaxed) {
                 follow(slot, at);
             }
@@ -539,7 +551,13 @@ pub(crate) fn exiting<T>(
             }
         })
     });
-    run(cx)
+    let polled = run(cx);
+    if polled.is_pending()
+        && let Some(slot) = level.open()
+    {
+        waits(slot);
+    }
+    polled
 }
 
 /// The innermost level that encloses the running code in the same task.

@@ -44,6 +44,8 @@ pub(super) const SHIELD: usize = 1 << 7;
 pub(super) const AROUND: usize = 1 << 8;
 /// It is hidden, because its enter is under way.
 pub(super) const ENTERING: usize = 1 << 9;
+/// Its runtime lies in [`Cold`].
+pub(super) const HAS_RUNTIME: usize = 1 << 10;
 
 const CHUNK: usize = 32;
 
@@ -210,6 +212,19 @@ pub(super) struct Seen {
     pub(super) number: usize,
     pub(super) drains: usize,
     pub(super) place: Place,
+}
+
+impl Seen {
+    /// Since when it is open. One that has not waited yet is as old as the first question; that another level has the slot by
+    /// now does not matter, which then begins anew.
+    pub(super) fn age(&self) -> u64 {
+        if self.since != 0 {
+            return self.since;
+        }
+        let since = &self.place.slot.since;
+        let now = super::read_clock();
+        since.compare_exchange(0, now, Relaxed, Relaxed).err().unwrap_or(now)
+    }
 }
 
 impl Slot {
