@@ -114,6 +114,9 @@ pub fn pending_exits() -> Vec<PendingExit> {
     owed(Runtime::current().id(), &[])
 }
 
+/// How often a look is repeated, in which not all was seen at one moment, before others are let in.
+const TRIES: usize = 16;
+
 /// One who waits in [`drain`].
 struct Waiting {
     number: usize,
@@ -170,7 +173,8 @@ impl Waiting {
         }
     }
 
-    fn is_owed(&mut self) -> bool {
+    /// `None` when it is not known, because so much else goes on.
+    fn is_owed(&mut self) -> Option<bool> {
         let Self {
             runtime,
             around,
@@ -179,9 +183,9 @@ impl Waiting {
         } = self;
         // Who is in no block is waited for by none that could wait for this.
         let gives_way = |seen: &Seen| !around.is_empty() && seen.drains > 0;
-        search.finds(|seen| {
-            counts(seen, *runtime) && !around.contains(&seen.place) && !gives_way(seen)
-        })
+        let is_owed =
+            |seen: &Seen| counts(seen, *runtime) && !around.contains(&seen.place) && !gives_way(seen);
+        (0..TRIES).find_map(|_| search.finds(is_owed))
     }
 }
 
@@ -224,11 +228,12 @@ pub async fn drain() {
         // First the waker, then the look: a level that ends in between wakes.
         waiting.set(Some(cx.waker()));
         waiting.follow();
-        if waiting.is_owed() {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
+        match waiting.is_owed() {
+            Some(false) => return Poll::Ready(()),
+            Some(true) => {}
+            None => cx.waker().wake_by_ref(),
         }
+        Poll::Pending
     })
     .await;
 }

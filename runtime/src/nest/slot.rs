@@ -357,13 +357,13 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Whether one of the slots in use is such a one; or may have been one, because some have changed meanwhile.
+    /// Whether one of the slots in use is such a one; `None` when some have changed meanwhile, so that it is not known.
     ///
     /// While one level ends, another may be opened in a slot that was passed already. Generations only grow: when a second
     /// pass finds the same sum of them, nothing has changed between the two, and all were seen at one moment.
-    pub(super) fn finds(&mut self, is: impl Fn(&Seen) -> bool) -> bool {
+    pub(super) fn finds(&mut self, is: impl Fn(&Seen) -> bool) -> Option<bool> {
         if self.found.and_then(Place::see).is_some_and(|seen| is(&seen)) {
-            return true;
+            return Some(true);
         }
         self.chunks.clone_from(&lock(&CHUNKS));
         let Self { chunks, at, found } = self;
@@ -372,12 +372,11 @@ impl Search {
             for slot in chunks[number] {
                 let generation = slot.generation.load(Acquire);
                 sum = sum.wrapping_add(generation);
-                if generation % 2 == 1 {
-                    let seen = slot.see();
-                    if seen.as_ref().is_none_or(&is) {
-                        (*at, *found) = (number, seen.map(|seen| seen.place));
-                        return true;
-                    }
+                if generation % 2 == 1
+                    && let Some(seen) = slot.see().filter(&is)
+                {
+                    (*at, *found) = (number, Some(seen.place));
+                    return Some(true);
                 }
             }
         }
@@ -386,7 +385,7 @@ impl Search {
         let again = slots.fold(0_usize, |sum, slot| {
             sum.wrapping_add(slot.generation.load(Acquire))
         });
-        sum != again || lock(&CHUNKS).len() != chunks.len()
+        (sum == again && lock(&CHUNKS).len() == chunks.len()).then_some(false)
     }
 }
 
