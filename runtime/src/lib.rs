@@ -22,6 +22,7 @@ mod protocol;
 mod registry;
 pub mod report;
 mod scope;
+mod site;
 mod slot;
 mod stack;
 mod sync;
