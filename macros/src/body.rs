@@ -40,7 +40,7 @@ pub(crate) struct Jump {
     /// Whether a value goes with it.
     pub(crate) valued: bool,
     /// Where it was written first.
-    place: Span,
+    pub(crate) place: Span,
     /// Under which `cfg`s it is written; always, if one of them is empty.
     conditions: Vec<Vec<TokenStream>>,
     /// Whether it was written in a macro that may make a loop of it.

@@ -15,7 +15,7 @@
 //!             finish(&mut value, &ended, BODY).await
 //!         }).await
 //!     };
-//!     settle(scope, stopped, value, &ended)       // classifies; makes the exit's future
+//!     settle(scope, stopped, value, carried, &ended) // classifies; makes the exit's future
 //! } {
 //!     conclude => match conclude.await {
 //!         Value(value) => value,
@@ -125,21 +125,16 @@ impl Expansion {
         } = self;
         let span = *span;
         let Names { value, .. } = names;
-        let payloads = self
-            .jumps
-            .iter()
-            .enumerate()
-            .filter(|(_, jump)| jump.valued)
-            .map(|(number, jump)| {
-                let [ty, slot] = self.payload(number);
-                let value = quote_spanned!(span=> #runtime::Ty::value(&#ty));
-                let pin = jump.reissue(&value, runtime, span);
-                quote_spanned! {span=>
-                    let #ty = #runtime::Ty::new();
-                    if false { #pin; }
-                    let mut #slot = #runtime::None;
-                }
-            });
+        let payloads = self.valued_jumps().map(|(number, jump)| {
+            let [ty, slot] = self.payload(number);
+            let value = quote_spanned!(span=> #runtime::Ty::value(&#ty));
+            let pin = jump.reissue(&value, runtime, span);
+            quote_spanned! {span=>
+                let #ty = #runtime::Ty::new();
+                if false { #pin; }
+                let mut #slot = #runtime::None;
+            }
+        });
         let levels = self.level(block, 0);
         if self.ends_in_jump {
             return self.behind_jump(
@@ -388,16 +383,60 @@ impl Expansion {
         let scope = place::name(scope, lending);
         let [stopped, value, ended] =
             [stopped, value, ended].map(|name| place::name(name, closing));
+        let carried = self.carried();
         let settle = self.at(closing, &["settle"]);
         let tie = self.at(closing, &["tie"]);
         let conclude = self.at(closing, &["ConcludeBy", "conclude"]);
         let by = self.at(closing, &["ScopedAsyncContextManager", "exit"]);
         quote_spanned! {closing=>
             #conclude(
-                #settle(#scope, #stopped, #value, &#ended, #tie(0, 0.0, 0), #tie(0, 0.0, 0)),
+                #settle(
+                    #scope,
+                    #stopped,
+                    #value,
+                    #carried,
+                    &#ended,
+                    #tie(0, 0.0, 0),
+                    #tie(0, 0.0, 0),
+                ),
                 #by,
             )
         }
+    }
+
+    /// Takes the values of the jumps, each with the question whether it is a failure, at the place of its jump.
+    fn carried(&self) -> TokenStream {
+        let Self { runtime, span, .. } = self;
+        let mut carried = quote_spanned!(*span=> ());
+        for (number, jump) in self.valued_jumps().rev() {
+            let place = span.located_at(jump.place);
+            let [_, slot] = self.payload(number);
+            let [carry, tie] = ["carried", "tie"].map(|name| self.at(place, &[name]));
+            let taken = quote_spanned!(*span=> #runtime::take(&mut #slot));
+            carried = quote_spanned!(place=> #carry(#taken, #carried, #tie(0, 0.0, 0)));
+        }
+        carried
+    }
+
+    /// Puts the values of the jumps back, to go on to the next level.
+    fn put_back(&self) -> TokenStream {
+        let Names { carried, .. } = &self.names;
+        let mut rest = quote_spanned!(self.span=> #carried);
+        let mut put_back = TokenStream::new();
+        for (number, _) in self.valued_jumps() {
+            let [_, slot] = self.payload(number);
+            put_back.extend(quote_spanned!(self.span=> #slot = #rest.value;));
+            rest = quote_spanned!(self.span=> #rest.others);
+        }
+        put_back
+    }
+
+    /// The jumps that carry a value, with their numbers.
+    fn valued_jumps(&self) -> impl DoubleEndedIterator<Item = (usize, &Jump)> {
+        self.jumps
+            .iter()
+            .enumerate()
+            .filter(|(_, jump)| jump.valued)
     }
 
     /// What is inside of the level with this number: the next one, or the body.
@@ -505,6 +544,7 @@ impl Expansion {
             left,
             skipped,
             jumped,
+            carried,
             ..
         } = names;
         let outermost = number == 0;
@@ -538,9 +578,13 @@ impl Expansion {
                 }
             },
         };
+        let put_back = self.put_back();
         let jumping = match (jumps_exist, outermost) {
-            (false, _) => quote_spanned!(span=> { let _ = #jumped; #runtime::no_jump() }),
-            (true, false) => quote_spanned!(span=> return #runtime::jump(&#ended, #jumped).await),
+            (false, _) => quote_spanned!(span=> let _ = #jumped; #runtime::no_jump()),
+            (true, false) => quote_spanned! {span=>
+                #put_back
+                return #runtime::jump(&#ended, #jumped).await
+            },
             (true, true) => {
                 let arms = self.jumps.iter().enumerate().map(|(number, jump)| {
                     let code = u32::try_from(number).unwrap_or(u32::MAX);
@@ -551,8 +595,16 @@ impl Expansion {
                 });
                 let skip =
                     with_else.then(|| quote_spanned!(span=> #skip_number => #runtime::None,));
-                quote_spanned!(span=> match #jumped { #(#arms)* #skip _ => #runtime::no_jump() })
+                quote_spanned! {span=>
+                    #put_back
+                    match #jumped { #(#arms)* #skip _ => #runtime::no_jump() }
+                }
             }
+        };
+        let carried = if put_back.is_empty() {
+            quote_spanned!(span=> _)
+        } else {
+            quote_spanned!(span=> #carried)
         };
         quote_spanned! {span=>
             #runtime::Concluded::Value(#value) => #fallen,
@@ -565,7 +617,7 @@ impl Expansion {
                 return #raise(#error);
             }
             #runtime::Concluded::Skipped(#skipped) => #skipping,
-            #runtime::Concluded::Jump(#jumped) => #jumping,
+            #runtime::Concluded::Jump(#jumped, #carried) => { #jumping }
         }
     }
 
@@ -597,7 +649,7 @@ macro_rules! names {
 }
 
 names!(
-    returns value_type scope opener raise value ended stopped lent parts interrupt end conclude error left skipped jumped
+    returns value_type scope opener raise value ended stopped lent parts interrupt end conclude error left skipped jumped carried
 );
 
 impl Names {

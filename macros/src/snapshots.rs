@@ -71,7 +71,7 @@ fn one_item() {
                                 __end_5b3372.await
                             }).await
                         };
-                        (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
+                        (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), (), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
                     } {
                         (__conclude_5b3372, __raise_5b3372) => {
                             match __conclude_5b3372.await {
@@ -89,7 +89,7 @@ fn one_item() {
                                 async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
                                     async_with::expansion::skip(&(__value_type_5b3372), (__skipped_5b3372), async_with::expansion::no_jump)
                                 }
-                                async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+                                async_with::expansion::Concluded::Jump(__jumped_5b3372, _) => {
                                     let _ = __jumped_5b3372;
                                     async_with::expansion::no_jump()
                                 }
@@ -147,7 +147,7 @@ fn two_items() {
           ..
                           }).await
         +             };
-        +             (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
+        +             (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), (), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
         +         } {
         +             (__conclude_5b3372, __raise_5b3372) => {
         +                 match __conclude_5b3372.await {
@@ -165,7 +165,7 @@ fn two_items() {
         +                     async_with::expansion::Concluded::Skipped(__skipped_5b3372) => {
         +                         async_with::expansion::skip(&(__value_type_5b3372), (__skipped_5b3372), async_with::expansion::no_jump)
         +                     }
-        +                     async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+        +                     async_with::expansion::Concluded::Jump(__jumped_5b3372, _) => {
         +                         let _ = __jumped_5b3372;
         +                         async_with::expansion::no_jump()
         +                     }
@@ -236,7 +236,7 @@ fn jump() {
         +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
           }).await
           ..
-          async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+          async_with::expansion::Concluded::Jump(__jumped_5b3372, _) => {
         -     let _ = __jumped_5b3372;
         -     async_with::expansion::no_jump()
         +     match __jumped_5b3372 {
@@ -253,7 +253,8 @@ fn jump() {
 
 /// The value of a jump is evaluated in the body (rule FLO-5), and waits in a variable of its own until the exit is over.
 ///
-/// Look at the dead `break` in the beginning: from it rustc knows the value's type.
+/// Look at the dead `break` in the beginning: from it rustc knows the value's type. `carried` takes the value to the exit,
+/// with the question whether it is a failure (rule FLO-4).
 #[test]
 fn jump_with_value() {
     let jump = quote!(open(path) as file => {
@@ -295,18 +296,25 @@ fn jump_with_value() {
         + }
           text.len()
           ..
-                      #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        -     __end_5b3372.await
-        +             return __end_5b3372.await;
-        +         }));
-        +     }
-        +     #[allow(unreachable_code)]
-        +     return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
-          }).await
+                              #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        -             __end_5b3372.await
+        +                     return __end_5b3372.await;
+        +                 }));
+        +             }
+        +             #[allow(unreachable_code)]
+        +             return async_with::expansion::jump(&__ended_5b3372, 0u32).await;
+                  }).await
+              };
+        -     (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), (), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
+        +     (async_with::expansion::ConcludeBy::conclude(async_with::expansion::settle((__scope_5b3372), (__stopped_5b3372), (__value_5b3372), async_with::expansion::carried(async_with::expansion::take(&mut __jump_value_0_5b3372), (), async_with::expansion::tie(0, 0.0, 0)), &(__ended_5b3372), async_with::expansion::tie(0, 0.0, 0), async_with::expansion::tie(0, 0.0, 0)), async_with::expansion::ScopedAsyncContextManager::exit), __raise_5b3372)
+          } {
           ..
-          async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+          }
+        - async_with::expansion::Concluded::Jump(__jumped_5b3372, _) => {
         -     let _ = __jumped_5b3372;
         -     async_with::expansion::no_jump()
+        + async_with::expansion::Concluded::Jump(__jumped_5b3372, __carried_5b3372) => {
+        +     __jump_value_0_5b3372 = __carried_5b3372.value;
         +     match __jumped_5b3372 {
         +         0u32 => {
         +             break 'outer async_with::expansion::payload(__jump_value_0_5b3372);
@@ -347,7 +355,7 @@ fn otherwise() {
         +     async_with::expansion::Ty::is(&__skip_0_5b3372, &__skipped_5b3372);
         +     async_with::expansion::None
           }
-          async_with::expansion::Concluded::Jump(__jumped_5b3372) => {
+          async_with::expansion::Concluded::Jump(__jumped_5b3372, _) => {
         -     let _ = __jumped_5b3372;
         -     async_with::expansion::no_jump()
         +     match __jumped_5b3372 {
@@ -385,10 +393,10 @@ fn otherwise_and_jump() {
         return async_with::expansion::jump(&__ended_b55174, 0u32).await;
         async_with::expansion::Concluded::Skipped(__skipped_b55174) => {
         return async_with::expansion::jump(&__ended_b55174, 1u32).await;
-        async_with::expansion::Concluded::Jump(__jumped_b55174) => {
+        async_with::expansion::Concluded::Jump(__jumped_b55174, _) => {
         return async_with::expansion::jump(&__ended_b55174, __jumped_b55174).await;
         async_with::expansion::Concluded::Skipped(__skipped_b55174) => {
-        async_with::expansion::Concluded::Jump(__jumped_b55174) => {
+        async_with::expansion::Concluded::Jump(__jumped_b55174, _) => {
         match __jumped_b55174 {
         0u32 => break,
         1u32 => async_with::expansion::None,"#]]

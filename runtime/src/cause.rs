@@ -15,7 +15,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 pub enum Cause {
     /// The body fell through to its end, or left with `return`, `break` or `continue`, and no error left with it.
     Completed,
-    /// An error left the body: through `?`, through `return Err(..)`, or as its tail value.
+    /// An error left the body: through `?`, through `return Err(..)` or `break Err(..)`, or as its tail value.
     Failed(ErrorType),
     /// A panic left the body, or an inner manager.
     Panicked,

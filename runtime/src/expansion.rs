@@ -157,13 +157,16 @@ pub trait ErrorLeaves: Debug + 'static {}
 #[diagnostic::do_not_recommend]
 impl<E: Debug + 'static> ErrorLeaves for E {}
 
+/// A failure: the type of its error, and the error itself, if it can be looked at.
+pub type Failure<'a> = Option<(ErrorType, Option<Raised<'a>>)>;
+
 /// Whether a type is an [`Outcome`]. `F` is a float: `f64` if it is, `f32` for anything.
 pub trait MayBeOutcome<F> {
-    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)>;
+    fn failure(&mut self) -> Failure<'_>;
 }
 
 impl<T: Outcome> MayBeOutcome<f64> for T {
-    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)> {
+    fn failure(&mut self) -> Failure<'_> {
         if !self.is_failure() {
             return None;
         }
@@ -177,13 +180,13 @@ impl<T: Outcome> MayBeOutcome<f64> for T {
 }
 
 impl MayBeOutcome<f64> for Never {
-    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)> {
+    fn failure(&mut self) -> Failure<'_> {
         None
     }
 }
 
 impl<T> MayBeOutcome<f32> for T {
-    fn failure(&mut self) -> Option<(ErrorType, Option<Raised<'_>>)> {
+    fn failure(&mut self) -> Failure<'_> {
         None
     }
 }
@@ -270,14 +273,14 @@ pub const fn tie<K: Copy, F: Copy, V: Copy, H>(_: K, _: F, _: V) -> Tie<K, F, V,
 
 /// How to tell whether a `T` that leaves is a failure.
 pub trait Classify<T> {
-    fn failure(value: &mut T) -> Option<(ErrorType, Option<Raised<'_>>)>;
+    fn failure(value: &mut T) -> Failure<'_>;
 }
 
 impl<T, K, F, V, H> Classify<T> for Tie<K, F, V, H>
 where
     T: Leaves<K, Error: ErrorLeaves> + MayBeOutcome<F> + MayShowError<V, H>,
 {
-    fn failure(value: &mut T) -> Option<(ErrorType, Option<Raised<'_>>)> {
+    fn failure(value: &mut T) -> Failure<'_> {
         if value.error().is_none() {
             return value.failure();
         }
@@ -302,10 +305,52 @@ pub fn jump<R>(ended: &Ended, number: u32) -> Pending<R> {
     pending()
 }
 
+/// The values of the jumps of a body, of which at most one is there.
+pub trait Carries {
+    fn failure(&mut self) -> Failure<'_>;
+}
+
+/// A body without jumps that carry a value.
+impl Carries for () {
+    fn failure(&mut self) -> Failure<'_> {
+        None
+    }
+}
+
+/// The value of one jump, if it was taken, and those of the others.
+pub struct Carried<T, Others> {
+    pub value: Option<T>,
+    pub others: Others,
+    /// A pointer, so that a type that cannot leave is one error, at its jump.
+    failure: fn(&mut T) -> Failure<'_>,
+}
+
+pub fn carried<T, Others, C: Classify<T>>(
+    value: Option<T>,
+    others: Others,
+    _: C,
+) -> Carried<T, Others> {
+    Carried {
+        value,
+        others,
+        failure: C::failure,
+    }
+}
+
+impl<T, Others: Carries> Carries for Carried<T, Others> {
+    fn failure(&mut self) -> Failure<'_> {
+        match &mut self.value {
+            Some(value) => (self.failure)(value),
+            None => self.others.failure(),
+        }
+    }
+}
+
 /// What leaves the block, unless an exit changes it.
-enum Outgoing<R, V, E> {
+enum Outgoing<R, V, J, E> {
     Value(V),
-    Jump(u32),
+    /// With the values of all jumps, of which only its own can be there.
+    Jump(u32, J),
     Left(R),
     Interrupted(E),
     /// Nothing: the block waits to be dropped by the one that is interrupted.
@@ -316,14 +361,13 @@ enum Outgoing<R, V, E> {
 }
 
 /// Looks for a failure in what leaves the block.
-type Classified<R, V, E> = fn(&mut Outgoing<R, V, E>) -> Option<(ErrorType, Option<Raised<'_>>)>;
+type Classified<R, V, J, E> = fn(&mut Outgoing<R, V, J, E>) -> Failure<'_>;
 
-impl<R, V, E> Outgoing<R, V, E> {
-    fn classified<RT: Classify<R>, VT: Classify<V>>(
-        &mut self,
-    ) -> Option<(ErrorType, Option<Raised<'_>>)> {
+impl<R, V, J: Carries, E> Outgoing<R, V, J, E> {
+    fn classified<RT: Classify<R>, VT: Classify<V>>(&mut self) -> Failure<'_> {
         match self {
             Outgoing::Value(value) => VT::failure(value),
+            Outgoing::Jump(_, carried) => carried.failure(),
             Outgoing::Left(left) => RT::failure(left),
             _ => None,
         }
@@ -331,14 +375,14 @@ impl<R, V, E> Outgoing<R, V, E> {
 }
 
 /// How the body ended, while the exit runs.
-struct Settled<E, R, V> {
+struct Settled<E, R, V, J> {
     cause: Cause,
-    outgoing: Outgoing<R, V, E>,
+    outgoing: Outgoing<R, V, J, E>,
     /// A pointer, so that what is held across an await names no more types than it must.
-    classified: Classified<R, V, E>,
+    classified: Classified<R, V, J, E>,
 }
 
-impl<E: Debug, R, V> Settled<E, R, V> {
+impl<E: Debug, R, V, J> Settled<E, R, V, J> {
     /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
     fn panic(&mut self, manager: &'static str, payload: Payload, phase: Phase) {
         if let Outgoing::Panicked(_) = self.outgoing {
@@ -381,18 +425,18 @@ impl<E: Debug, R, V> Settled<E, R, V> {
     fn is_completion(&mut self) -> bool {
         matches!(
             self.outgoing,
-            Outgoing::Value(_) | Outgoing::Jump(_) | Outgoing::Left(_)
+            Outgoing::Value(_) | Outgoing::Jump(..) | Outgoing::Left(_)
         ) && (self.classified)(&mut self.outgoing).is_none()
     }
 }
 
 /// What left the body, while the exit is polled.
-struct Leaving<'a, E, R, V> {
-    settled: &'a mut Settled<E, R, V>,
+struct Leaving<'a, E, R, V, J> {
+    settled: &'a mut Settled<E, R, V, J>,
     cancelled: bool,
 }
 
-impl<E: Debug, R, V> Left for Leaving<'_, E, R, V> {
+impl<E: Debug, R, V, J> Left for Leaving<'_, E, R, V, J> {
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
         let Settled {
             outgoing,
@@ -424,23 +468,25 @@ impl<E: Debug, R, V> Left for Leaving<'_, E, R, V> {
 }
 
 /// A block between the end of its body and its exit.
-pub struct Settling<K: Managed<Resource = Rs>, Rs, E, R, V> {
+pub struct Settling<K: Managed<Resource = Rs>, Rs, E, R, V, J> {
     scope: Scope<K, Rs>,
-    settled: Settled<E, R, V>,
+    settled: Settled<E, R, V, J>,
 }
 
 /// Classifies how the body ended, and shows a failure to the manager.
-pub fn settle<K, Rs, E, R, V, RT, VT>(
+pub fn settle<K, Rs, E, R, V, J, RT, VT>(
     mut scope: Scope<K, Rs>,
     stopped: Stopped<R, E>,
     value: Option<V>,
+    carried: J,
     ended: &Ended,
     _: RT,
     _: VT,
-) -> Settling<K, Rs, E, R, V>
+) -> Settling<K, Rs, E, R, V, J>
 where
     K: Managed<Resource = Rs, Error = E>,
     E: Debug,
+    J: Carries,
     RT: Classify<R>,
     VT: Classify<V>,
 {
@@ -451,10 +497,12 @@ where
     };
     settled.outgoing = match (stopped.how, value) {
         (How::Ended, Some(value)) => Outgoing::Value(value),
-        (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
+        (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default(), carried),
         (How::Left(left), _) => Outgoing::Left(left),
         (How::Interrupted(fired, left), value) => {
-            if let Some(overtaken) = left.map(Outgoing::Left).or(value.map(Outgoing::Value)) {
+            let left = left.map(Outgoing::Left).or(value.map(Outgoing::Value));
+            let jump = ended.jump().map(|number| Outgoing::Jump(number, carried));
+            if let Some(overtaken) = left.or(jump) {
                 settled.outgoing = overtaken;
                 settled.lose(scope.name(), Cause::Cancelled);
             }
@@ -493,12 +541,12 @@ where
     Settling { scope, settled }
 }
 
-impl<K: Managed<Resource = Rs>, Rs, E: Debug, R, V> Settling<K, Rs, E, R, V> {
+impl<K: Managed<Resource = Rs>, Rs, E: Debug, R, V, J> Settling<K, Rs, E, R, V, J> {
     /// Makes the exit's future with `exit`.
     pub(crate) fn conclude_by<X: Exiting<S, E>, S>(
         self,
         exit: impl FnOnce(K, Rs, Cause, Level) -> X,
-    ) -> Conclude<X, S, E, R, V> {
+    ) -> Conclude<X, S, E, R, V, J> {
         let Self { scope, settled } = self;
         let (manager, resource, level) = scope.into_exit();
         let (place, member) = (level.place(), level.member());
@@ -514,11 +562,11 @@ impl<K: Managed<Resource = Rs>, Rs, E: Debug, R, V> Settling<K, Rs, E, R, V> {
 }
 
 /// How control leaves the block.
-pub enum Concluded<R, V, E, S> {
+pub enum Concluded<R, V, J, E, S> {
     /// It falls through, with the block's value.
     Value(V),
-    /// It jumps out, to the jump with this number.
-    Jump(u32),
+    /// It jumps out, to the jump with this number, which may have left a value.
+    Jump(u32, J),
     /// It returns from the function.
     Left(R),
     /// It raises the manager's error.
@@ -552,17 +600,17 @@ pin_project! {
     ///
     /// What it knows of its exit are pointers: a bound that an exit does not meet would be one more error.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Conclude<X, S, E: Debug, R, V> {
+    pub struct Conclude<X, S, E: Debug, R, V, J> {
         #[pin]
         exit: X,
         poll_exit: PollExit<X, S, E>,
         of: fn(&X) -> Option<&'static str>,
         place: Place,
         member: Option<Member>,
-        stage: Stage<Settled<E, R, V>>,
+        stage: Stage<Settled<E, R, V, J>>,
     }
 
-    impl<X, S, E: Debug, R, V> PinnedDrop for Conclude<X, S, E, R, V> {
+    impl<X, S, E: Debug, R, V, J> PinnedDrop for Conclude<X, S, E, R, V, J> {
         // Dropped during the exit, what was to be raised after it has nobody to be raised to.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
@@ -583,8 +631,8 @@ pin_project! {
     }
 }
 
-impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
-    type Output = Concluded<R, V, E, S::Skipped>;
+impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J> {
+    type Output = Concluded<R, V, J, E, S::Skipped>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -626,12 +674,12 @@ impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
 
 /// What leaves the block: nothing, when the block is cancelled from further out. Then a failure cannot be raised any
 /// more, and is reported; a panic goes on.
-fn conclude<E: Debug, R, V, S: ExitVerdict>(
-    mut settled: Settled<E, R, V>,
+fn conclude<E: Debug, R, V, J, S: ExitVerdict>(
+    mut settled: Settled<E, R, V, J>,
     exited: Exited<S, E>,
     cancelled: bool,
     name: impl Fn() -> &'static str,
-) -> Option<Concluded<R, V, E, S::Skipped>> {
+) -> Option<Concluded<R, V, J, E, S::Skipped>> {
     let cause = settled.cause;
     match exited {
         Exited::Returned(exit) => {
@@ -677,7 +725,7 @@ fn conclude<E: Debug, R, V, S: ExitVerdict>(
         Outgoing::Panicked(payload) => resume_unwind(payload),
         _ if cancelled => None,
         Outgoing::Value(value) => Some(Concluded::Value(value)),
-        Outgoing::Jump(number) => Some(Concluded::Jump(number)),
+        Outgoing::Jump(number, carried) => Some(Concluded::Jump(number, carried)),
         Outgoing::Left(left) => Some(Concluded::Left(left)),
         Outgoing::Interrupted(error) => Some(Concluded::Raised(error)),
         Outgoing::Cancelled | Outgoing::Suppressed => None,

@@ -55,6 +55,7 @@ pub trait ConcludeBy<G> {
     type Error: Debug;
     type Left;
     type Value;
+    type Carried;
 
     fn conclude(
         self,
@@ -65,6 +66,7 @@ pub trait ConcludeBy<G> {
         Self::Error,
         Self::Left,
         Self::Value,
+        Self::Carried,
     >;
 }
 
@@ -126,7 +128,8 @@ macro_rules! surviving {
         }
 
         #[allow(refining_impl_trait)]
-        impl<$($param,)* Ret, Val, G, F> ConcludeBy<G> for Settling<$Kind, $R, $E, Ret, Val>
+        impl<$($param,)* Ret, Val, Car, G, F> ConcludeBy<G>
+            for Settling<$Kind, $R, $E, Ret, Val, Car>
         where
             G: FnOnce(NoManager, (), Cause) -> F,
             $($where)*
@@ -135,11 +138,12 @@ macro_rules! surviving {
             type Error = $E;
             type Left = Ret;
             type Value = Val;
+            type Carried = Car;
 
             fn conclude(
                 self,
                 _: G,
-            ) -> Conclude<impl Exiting<$V, $E> + Send, $V, $E, Ret, Val> {
+            ) -> Conclude<impl Exiting<$V, $E> + Send, $V, $E, Ret, Val, Car> {
                 self.conclude_by(|kind, resource, cause, level: Level| {
                     kind.exit(resource, cause, level.take_children(), Some(level))
                 })
@@ -216,7 +220,8 @@ macro_rules! in_frame {
             }
         }
 
-        impl<M, R, E, V, Ret, Val, G, F> ConcludeBy<G> for Settling<$Kind, R, E, Ret, Val>
+        impl<M, R, E, V, Ret, Val, Car, G, F> ConcludeBy<G>
+            for Settling<$Kind, R, E, Ret, Val, Car>
         where
             M: ScopedAsyncContextManager<Resource = R, Error = E, Exit = V>,
             E: Debug + 'static,
@@ -229,8 +234,9 @@ macro_rules! in_frame {
             type Error = E;
             type Left = Ret;
             type Value = Val;
+            type Carried = Car;
 
-            fn conclude(self, exit: G) -> Conclude<impl Exiting<V, E>, V, E, Ret, Val> {
+            fn conclude(self, exit: G) -> Conclude<impl Exiting<V, E>, V, E, Ret, Val, Car> {
                 self.conclude_by(|kind, resource, cause, level: Level| {
                     let exit = |$kind: $Kind, resource, cause| exit($manager, resource, cause);
                     let children = level.take_children();

@@ -19,6 +19,7 @@ mod nest;
 mod protocol;
 pub mod report;
 mod scope;
+mod site;
 mod slot;
 mod stack;
 mod sync;

@@ -29,7 +29,7 @@ pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
     }
 }
 
-/// Without timers there are no limits.
+/// Without tokio there are no limits.
 #[cfg(not(feature = "tokio"))]
 pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
     _: impl FnOnce() -> &'static str,
@@ -61,13 +61,18 @@ impl<A: Future, B: Future<Output = A::Output>> Future for Either<A, B> {
 
 #[cfg(feature = "tokio")]
 mod timed {
-    use std::future::Future;
-    use std::pin::pin;
+    use std::future::{Future, poll_fn};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::{Pin, pin};
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, PoisonError};
+    use std::task::Poll;
     use std::time::Duration;
 
-    use tokio::time::{Instant, timeout_at};
+    use tokio::runtime::{Handle, Id};
+    use tokio::time::{Instant, Sleep, sleep_until};
 
+    use crate::executor::poll_unconstrained;
     use crate::report::{Entry, Incident, Phase, report};
     use crate::{Cause, ExitVerdict, Verdict};
 
@@ -94,7 +99,13 @@ mod timed {
     /// CAN-5).
     ///
     /// A manager gets one of its own with [`exit_within`](crate::exit_within). The deadline holds for exits that start
-    /// from now on, on tokio runtimes, which need timers then.
+    /// from now on, on tokio runtimes with timers.
+    ///
+    /// # Without timers
+    ///
+    /// On a tokio runtime without timers, and outside of tokio, an exit runs as long as it takes. That a runtime has none
+    /// is only found out by a panic of tokio's. It is caught, and seen by the panic hook, at the first exit of the runtime
+    /// that the deadline holds for; a program that is built with `panic = "abort"` ends there.
     pub fn set_exit_deadline(deadline: Option<Duration>) {
         set(&DEADLINE, deadline);
     }
@@ -102,7 +113,8 @@ mod timed {
     /// Sets after which time an exit that still runs is [reported](Incident::StillRunning): then, and after twice, four
     /// times as long, and so on (rule CAN-5). By default none is, because that needs a runtime with timers.
     ///
-    /// It holds for exits that start from now on, on tokio runtimes, which need timers then.
+    /// It holds for exits that start from now on, on tokio runtimes with timers. Without any, exits run and are not
+    /// reported, as [`set_exit_deadline`] says.
     pub fn set_slow_exit(after: Option<Duration>) {
         set(&SLOW, after);
     }
@@ -136,7 +148,7 @@ mod timed {
             cause: Cause,
             exit: impl Future<Output = Result<V, E>>,
         ) -> Result<V, E> {
-            if tokio::runtime::Handle::try_current().is_err() {
+            if !HAS_CLOCK || Handle::try_current().is_err() {
                 return exit.await;
             }
             let tell = |incident| {
@@ -159,7 +171,7 @@ mod timed {
                 let Some(next) = next else {
                     return exit.await;
                 };
-                if let Ok(result) = timeout_at(next, exit.as_mut()).await {
+                if let Some(result) = until(next, exit.as_mut()).await {
                     return result;
                 }
                 if Some(next) == deadline {
@@ -170,5 +182,50 @@ mod timed {
                 slow = slow.map(|slow| slow.saturating_mul(2).max(Duration::from_millis(1)));
             }
         }
+    }
+
+    /// On `wasm32-unknown-unknown`, to ask what time it is panics.
+    const HAS_CLOCK: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
+
+    /// Runs an exit until a time, or to its end where no timer tells the time. Clean-up does not depend on timers: a panic
+    /// of theirs is not one of the exit.
+    async fn until<T>(time: Instant, mut exit: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let mut timer = pin!(timer(time));
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = exit.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            let Some(mut running) = timer.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            let poll = || poll_unconstrained(cx, |cx| running.as_mut().poll(cx));
+            if let Ok(polled) = catch_unwind(AssertUnwindSafe(poll)) {
+                return polled.map(|()| None);
+            }
+            // Its runtime was shut down.
+            timer.set(None);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// A timer of this runtime, if it has timers. tokio does not say whether it has, but by a panic, which the panic hook
+    /// prints: so a runtime is asked once.
+    fn timer(time: Instant) -> Option<Sleep> {
+        static WITHOUT_TIMERS: Mutex<Option<Id>> = Mutex::new(None);
+        let known = || {
+            WITHOUT_TIMERS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let runtime = Handle::try_current().ok()?.id();
+        if *known() == Some(runtime) {
+            return None;
+        }
+        let timer = catch_unwind(|| sleep_until(time)).ok();
+        if timer.is_none() {
+            *known() = Some(runtime);
+        }
+        timer
     }
 }

@@ -201,7 +201,8 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     fn around_poll(&self) -> impl Sized {}
 
     /// What stands for this manager in [reports](crate::report) and in [`pending_exits`](crate::pending_exits()): by
-    /// default its type, as [`std::any::type_name`] gives it. It is asked for once, before the enter.
+    /// default its type, as [`std::any::type_name`] gives it. A closure, as [`callback`](crate::callback()) takes one, is
+    /// named by its place. It is asked for once, before the enter.
     ///
     /// [`named`](crate::AsyncContextManagerExt::named) gives a manager another name.
     fn name(&self) -> &'static str {

@@ -21,6 +21,7 @@ use crate::manager::{
 use crate::managers::MovedOn;
 use crate::nest::{Children, Level, Ticket, detach_exit, drop_caught};
 use crate::report::{Incident, Phase};
+use crate::site::Site;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::{
     AsyncContextManager, Cause, CleanUp, CleanUpFuture, ErrorType, ExitVerdict, Interruption,
@@ -682,6 +683,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// # }
     /// ```
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
+    #[track_caller]
     pub fn adopt<T, F, Fut>(&self, value: T, exit: F) -> &mut T
     where
         T: Send + 'static,
@@ -689,31 +691,34 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
-        &mut self
-            .register(type_name::<F>(), Adopted { value, exit })
-            .1
-            .value
+        let name = Site::of_caller().name("adopt");
+        &mut self.register(name, Adopted { value, exit }).1.value
     }
 
     /// Registers a closure as an exit, which sees the cause, may fail, and may suppress if the stack does (rule STK-3):
     /// Python's `push_async_exit`.
+    #[track_caller]
     pub fn push<F, Fut>(&self, exit: F)
     where
         F: FnOnce(Cause) -> Fut + Send + 'static,
         Fut: CleanUpFuture<Returns: CleanUpOf<E>> + Send + 'static,
         V: Takes<<Fut::Output as CleanUp>::Exit>,
     {
-        self.adopt((), move |(), cause| exit(cause));
+        let name = Site::of_caller().name("push");
+        let exit = move |(), cause| exit(cause);
+        self.register(name, Adopted { value: (), exit });
     }
 
     /// Registers a closure that is run in its turn, and neither sees the cause nor suppresses (rule STK-3): Python's
     /// `push_async_callback`, TC39's `defer`.
+    #[track_caller]
     pub fn callback<F, Fut>(&self, callback: F)
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
-        self.register(type_name::<F>(), callback_entry(callback));
+        let name = Site::of_caller().name("callback");
+        self.register(name, callback_entry(callback));
     }
 
     /// Keeps a value, and drops it in its turn (rule STK-3).
@@ -1089,23 +1094,27 @@ impl<E: Debug + Send + 'static> Registrar<E> {
     /// # Cancel safety
     ///
     /// It is registered with the first poll. A callback that runs at once is dropped with this future.
-    pub async fn callback<F, Fut>(&self, callback: F) -> Result<(), Closed>
+    #[track_caller]
+    pub fn callback<F, Fut>(&self, callback: F) -> impl Future<Output = Result<(), Closed>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: CleanUpFuture<Returns = ()> + Send + 'static,
     {
-        let callback = {
-            let mut late = lock(&self.0.late);
-            if !late.closed {
-                let below = self.0.count.load(Ordering::Relaxed);
-                let slot = Slot::new(type_name::<F>(), callback_entry(callback));
-                late.entries.push((below, Box::new(slot)));
-                return Ok(());
-            }
-            callback
-        };
-        callback().await;
-        Err(Closed)
+        let name = Site::of_caller().name("callback");
+        async move {
+            let callback = {
+                let mut late = lock(&self.0.late);
+                if !late.closed {
+                    let below = self.0.count.load(Ordering::Relaxed);
+                    let slot = Slot::new(name, callback_entry(callback));
+                    late.entries.push((below, Box::new(slot)));
+                    return Ok(());
+                }
+                callback
+            };
+            callback().await;
+            Err(Closed)
+        }
     }
 }
 

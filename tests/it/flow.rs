@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
-use async_with::{Outcome, async_with};
-use async_with_tests::{Boom, Log};
+use async_with::{AsyncContextManager, AsyncExitStack, Outcome, async_with, drain, report};
+use async_with_tests::{Boom, Log, Resource};
+use futures::FutureExt;
 
 fn exits(log: &Log) -> Vec<String> {
     let mut events = log.take();
@@ -226,6 +228,113 @@ async fn an_error_that_leaves_is_a_failure() {
     assert_eq!(exits(&log), ["exit a: completed"]);
 }
 
+/// FLO-4, EXI-4, ERR-6: so is one that a `break` carries, out of a loop or a block, through any number of managers. Each
+/// is told of it, and shown it.
+#[tokio::test]
+async fn an_error_that_a_break_carries_is_a_failure() {
+    struct Response(u16);
+    impl Outcome for Response {
+        fn is_failure(&self) -> bool {
+            self.0 >= 500
+        }
+    }
+    async fn left(log: &Log, how: u8) -> Result<u8, Boom> {
+        'all: loop {
+            let response = 'block: {
+                let nothing: Option<u8> = loop {
+                    async_with! { log.manager("a"), log.manager("b") => {
+                        match how {
+                            0 => break 'all Err(Boom("labeled")),
+                            1 => break 'all Ok(1),
+                            2 => break 'block Response(500),
+                            3 => break 'block Response(200),
+                            _ => break None,
+                        }
+                    }}
+                };
+                assert_eq!(nothing, None);
+                Response(204)
+            };
+            async_with! { log.manager("c") => { break Ok(u8::try_from(response.0 / 100).unwrap()) } }
+        }
+    }
+    let log = Log::new();
+    let failed = |what: &str| {
+        ["b", "a"]
+            .map(|name| format!("exit {name}: {what}"))
+            .to_vec()
+    };
+    assert_eq!(left(&log, 0).await, Err(Boom("labeled")));
+    let events = log.take();
+    assert_eq!(
+        events[2..],
+        [
+            "inspect b: Boom(\"labeled\")",
+            "exit b: failed Boom",
+            "inspect a: Boom(\"labeled\")",
+            "exit a: failed Boom"
+        ]
+    );
+    for (how, expected, cause) in [
+        (1, 1, "completed"),
+        (2, 5, "failed Response"),
+        (3, 2, "completed"),
+        (4, 2, "completed"),
+    ] {
+        assert_eq!(left(&log, how).await, Ok(expected));
+        let mut events = exits(&log);
+        if how > 1 {
+            assert_eq!(events.pop().as_deref(), Some("exit c: completed"));
+        }
+        assert_eq!(events, failed(cause), "{how}");
+    }
+}
+
+/// FLO-4, FLO-7: what a `break` carries may have a type that only later code tells, or none that is known to be an error.
+#[tokio::test]
+async fn a_break_carries_what_is_inferred_later() {
+    fn is_boom<T: Default>(result: Result<T, Boom>) -> T {
+        result.unwrap_or_default()
+    }
+    async fn unbounded<T>(log: &Log, value: T) -> T {
+        loop {
+            async_with! { log.manager("a") => { break value } }
+        }
+    }
+    let log = Log::new();
+    let later = loop {
+        async_with! { log.manager("a") => { break Err("b".len()) } }
+    };
+    let number: Result<u8, usize> = later;
+    assert_eq!(number, Err(1));
+    assert_eq!(exits(&log), ["exit a: failed usize"]);
+    let converted = 'value: {
+        async_with! { log.manager("a") => {
+            if log.events().is_empty() { break 'value Ok(7); }
+            break 'value Err(Boom("converted"));
+        }}
+    };
+    assert_eq!(is_boom::<u8>(converted), 0);
+    assert_eq!(exits(&log), ["exit a: failed Boom"]);
+    let block = async {
+        loop {
+            async_with! { log.manager("a") => { break Err(Boom("block")) } }
+        }
+    };
+    assert_eq!(is_boom::<u8>(block.await), 0);
+    assert_eq!(exits(&log), ["exit a: failed Boom"]);
+    let number = loop {
+        async_with! { log.manager("a") => { break 7 } }
+    };
+    assert_eq!(u64::from(8_u8), number + 1);
+    let borrowed = loop {
+        async_with! { log.manager("a") => { break Ok::<_, Boom>(&log) } }
+    };
+    assert!(borrowed.is_ok());
+    let _ = unbounded(&log, Err::<u8, _>(Boom("unbounded"))).await;
+    assert_eq!(exits(&log), ["exit a: completed"; 3]);
+}
+
 /// FLO-5: the value is evaluated before the exits run.
 #[tokio::test]
 async fn values_are_evaluated_before_the_exits() {
@@ -282,6 +391,101 @@ async fn a_failing_exit_replaces_what_was_pending() {
         assert_eq!(goes_on(&log, how).await, Ok(8));
         assert_eq!(exits(&log), ["exit a: completed", "exit s: failed Boom"]);
     }
+}
+
+/// FLO-6, ERR-3, ERR-4, SUP-2: what a `break` carries is lost, kept and suppressed as what is returned is; nothing of it
+/// is lost without a report.
+#[tokio::test]
+async fn a_failure_that_a_break_carries_meets_the_exits() {
+    type Left = Result<u8, Boom>;
+    async fn left(
+        exits: impl AsyncContextManager<Resource = Resource, Error = Boom, Exit = ()>,
+        good: bool,
+    ) -> Left {
+        let value = loop {
+            async_with! { exits => { break if good { Ok(1) } else { Err(Boom("body")) }; } }
+        };
+        assert_eq!(
+            value.is_ok(),
+            good,
+            "a value that is lost does not come here"
+        );
+        value
+    }
+    async fn goes_on(log: &Log, good: bool) -> Left {
+        let value: Left = 'value: {
+            async_with! { log.suppressing("s"), log.fallible("a").exit_fails() => {
+                break 'value if good { Ok(1) } else { Err(Boom("body")) };
+            }}
+            Ok(9)
+        };
+        value
+    }
+    async fn otherwise(log: &Log) -> Left {
+        loop {
+            async_with! { log.suppressing("s") => { break Err(Boom("body")) } else { break Ok(9) } }
+        }
+    }
+    async fn reports<T>(future: impl Future<Output = T>) -> (T, Vec<String>) {
+        let (left, entries) = report::collect(future).await;
+        (
+            left,
+            entries
+                .iter()
+                .map(|entry| format!("{}: {}", entry.phase, entry.incident))
+                .collect(),
+        )
+    }
+    let log = Log::new();
+    let boom = |what: &'static str| vec![format!("exit: failed: Boom(\"{what}\")")];
+
+    // An exit that fails as well.
+    let failing = || log.fallible("a").exit_fails();
+    assert_eq!(
+        reports(left(failing(), true)).await,
+        (Err(Boom("a")), vec![])
+    );
+    assert_eq!(
+        reports(left(failing(), false)).await,
+        (Err(Boom("body")), boom("a"))
+    );
+    let _ = log.take();
+    // One that suppresses, around it.
+    assert_eq!(reports(goes_on(&log, true)).await, (Ok(9), vec![]));
+    assert_eq!(exits(&log), ["exit a: completed", "exit s: failed Boom"]);
+    assert_eq!(reports(goes_on(&log, false)).await, (Ok(9), boom("a")));
+    assert_eq!(exits(&log), ["exit a: failed Boom", "exit s: failed Boom"]);
+    assert_eq!(otherwise(&log).await, Ok(9));
+    assert_eq!(exits(&log), ["exit s: failed Boom"]);
+    // One that panics.
+    let panics = left(log.fallible("a").exit_panics(), false);
+    let (caught, reported) = reports(AssertUnwindSafe(panics).catch_unwind()).await;
+    assert!(caught.is_err());
+    assert_eq!(reported, ["body: failed: Boom(\"body\")"]);
+    // One that is dropped.
+    let dropped = async {
+        let mut block = Box::pin(left(log.fallible("a").exit_pending(1), false));
+        assert!(futures::poll!(&mut block).is_pending());
+        drop(block);
+        drain().await;
+    };
+    assert_eq!(reports(dropped).await.1, ["body: failed: Boom(\"body\")"]);
+    // Those of a stack.
+    async fn stacked(log: &Log) -> Left {
+        loop {
+            async_with! { AsyncExitStack::new() as stack => {
+                stack.enter(log.fallible("a")).await?;
+                break Err(Boom("body"));
+            }}
+        }
+    }
+    let _ = log.take();
+    assert_eq!(stacked(&log).await, Err(Boom("body")));
+    let events = log.take();
+    assert_eq!(
+        events[1..],
+        ["inspect a: Boom(\"body\")", "exit a: failed Boom"]
+    );
 }
 
 /// FLO-7: in functions and blocks of every kind.

@@ -1255,16 +1255,26 @@ async fn a_body_that_ends_after_its_interruption_is_interrupted() {
             Err(Error::Boom(Boom("late")))
         }}
     };
-    let (raised, reported) = report::collect(raised).await;
-    assert_eq!(raised, Err::<(), _>(Error::Elapsed));
-    assert!(
-        matches!(
-            &*reported,
-            [entry] if entry.phase == Phase::Body
-                && matches!(&entry.incident, Incident::Error { debug, .. } if debug.contains("late"))
-        ),
-        "{reported:?}"
-    );
+    let jumped = async {
+        let late: Result<(), Error> = loop {
+            async_with! { timeout(ms(10)) => {
+                tokio::select! { () = slow() => {}, () = sleep(ms(50)) => {} }
+                break Err(Error::Boom(Boom("late")));
+            }}
+        };
+        late
+    };
+    for (raised, reported) in [report::collect(raised).await, report::collect(jumped).await] {
+        assert_eq!(raised, Err::<(), _>(Error::Elapsed));
+        assert!(
+            matches!(
+                &*reported,
+                [entry] if entry.phase == Phase::Body
+                    && matches!(&entry.incident, Incident::Error { debug, .. } if debug.contains("late"))
+            ),
+            "{reported:?}"
+        );
+    }
 }
 
 /// CAN-6, ERR-5: an interruption that another one from further out overtakes, while blocks inside still end, is reported.

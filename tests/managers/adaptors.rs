@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, pending};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, panic_any};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -319,6 +319,93 @@ async fn map_err_converts_every_error() {
         async_with! { timeout(LONG).map_err(|elapsed| elapsed.to_string()) => { pending().await } }
     }
     assert_eq!(late().await, Err("deadline has elapsed".to_owned()));
+}
+
+/// ERR-5, CAN-5: what is made of a closure is named by where it was, in blocks and in stacks; another name counts.
+#[tokio::test]
+async fn a_closure_is_named_by_its_place() {
+    let at = |function: &str, line: u32| format!("{function} at {}:{line}", file!());
+    let (made, line) = (callback(async || {}), line!());
+    assert_eq!(made.name(), at("callback", line));
+    assert_eq!(made.named("other").name(), "other");
+    let (made, line) = (manage(1, async |_, _| {}), line!());
+    assert_eq!(made.name(), at("manage", line));
+    let (block, line) = (callback(async || {}), line!());
+    async_with! { block => { assert_eq!(pending_exits()[0].manager, at("callback", line)); } }
+
+    let mut stack = AsyncExitStack::<Boom>::new();
+    let registrar = stack.registrar();
+    let panics = async || -> () { panic_any("registered") };
+    let (registered, registered_at) = (registrar.callback(panics), line!());
+    assert_eq!(registered.await, Ok(()));
+    let (_, adopted_at) = (stack.adopt(1, async |_, _: Cause| {}), line!());
+    let fails = async |_| -> Result<(), Boom> { panic_any("pushed") };
+    let ((), pushed_at) = (stack.push(fails), line!());
+    let ((), called_at) = (stack.callback(async || {}), line!());
+    let names = [
+        at("adopt", adopted_at),
+        at("push", pushed_at),
+        at("callback", called_at),
+    ];
+    assert_eq!(format!("{stack:?}"), format!("{names:?}"));
+    let (caught, reported) = report::collect(AssertUnwindSafe(stack.close()).catch_unwind()).await;
+    assert_eq!(
+        caught.expect_err("it panics").downcast_ref(),
+        Some(&"pushed")
+    );
+    let [entry] = &reported[..] else {
+        panic!("{reported:?}")
+    };
+    assert_eq!(entry.manager, at("callback", registered_at));
+}
+
+/// ERR-5: each place is named once, in all threads, and takes no more memory when it is named again.
+#[test]
+fn a_place_is_named_once() {
+    let make = || callback(async || {}).name();
+    let first = make();
+    let allocated = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            assert!(std::ptr::eq(make(), first));
+        }
+    });
+    assert_eq!(allocated.count_total, 0);
+    let other = std::thread::spawn(make).join().expect("it is named");
+    assert!(std::ptr::eq(other, first));
+    // More places than a thread remembers.
+    let places = || {
+        [
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+            place(),
+        ]
+    };
+    #[track_caller]
+    fn place() -> (u32, &'static str) {
+        let line = Location::caller().line();
+        (line, callback(async || {}).name())
+    }
+    for ((line, name), (_, again)) in places().into_iter().zip(places()) {
+        assert!(name.ends_with(&format!(":{line}")), "{name}");
+        assert!(std::ptr::eq(name, again));
+    }
 }
 
 /// ERR-5, CAN-5: the name stands in reports and among the exits that are owed; the outermost name counts.

@@ -9,16 +9,19 @@ use std::panic::{AssertUnwindSafe, panic_any};
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_with::report::{self, Entry};
 use async_with::{
     AsyncClose, AsyncContextManager, Cause, Verdict, async_with, callback, cancellable, closing,
-    drain, manage, nullcontext, scoped_nullcontext, suppress, suppress_if,
+    drain, manage, nullcontext, scoped_nullcontext, suppress, suppress_if, timeout,
 };
 use async_with_tests::{Boom, Log, pend, short};
 use futures::FutureExt;
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, BufWriter, duplex};
+use tokio::io::{
+    AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, BufWriter, DuplexStream, duplex,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
@@ -182,21 +185,89 @@ async fn a_buffered_writer_is_flushed_and_shut_down() {
     assert_eq!(log.take().last().map(String::as_str), Some("shutdown"));
 }
 
-/// The peer reads all that was written, and then the end of the stream; also when the body fails.
+/// The peer reads all that was written, and then the end of the stream.
 #[tokio::test]
-async fn a_stream_is_shut_down() {
+async fn a_stream_is_shut_down() -> io::Result<()> {
+    let (stream, mut peer) = duplex(64);
+    async_with! { closing(BufStream::new(stream)) as stream => {
+        stream.write_all(b"ab").await?;
+    }}
+    let mut received = String::new();
+    peer.read_to_string(&mut received).await?;
+    assert_eq!(received, "ab");
+    Ok(())
+}
+
+/// What was sent before the body failed arrives, and then the end of the stream; what is in the buffer does not.
+#[tokio::test]
+async fn a_body_that_fails_sends_nothing_of_the_buffer() {
+    async fn half<W: AsyncWrite + Unpin>(writer: &mut W) -> io::Result<()> {
+        writer.write_all(b"sent").await?;
+        writer.flush().await?;
+        writer.write_all(b"half of a mess").await?;
+        Err(io::Error::other("body"))
+    }
+    async fn received(peer: &mut DuplexStream) -> String {
+        let mut received = String::new();
+        peer.read_to_string(&mut received).await.expect("it ends");
+        received
+    }
     let (stream, mut peer) = duplex(64);
     let block = async {
-        async_with! { closing(BufStream::new(stream)) as stream => {
-            stream.write_all(b"ab").await?;
-            Err(io::Error::other("body"))
-        }}
+        async_with! { closing(BufWriter::new(stream)) as writer => { half(writer).await } }
     };
-    let left: io::Result<()> = block.await;
-    assert!(left.is_err());
-    let mut received = String::new();
-    peer.read_to_string(&mut received).await.expect("it ends");
-    assert_eq!(received, "ab");
+    let (left, entries) = reports(block).await;
+    assert_eq!((left.is_err(), entries), (true, vec![]));
+    assert_eq!(received(&mut peer).await, "sent");
+
+    let (stream, mut peer) = duplex(64);
+    let block = async {
+        async_with! { closing(BufStream::new(stream)) as stream => { half(stream).await } }
+    };
+    let (left, entries) = reports(block).await;
+    assert_eq!((left.is_err(), entries), (true, vec![]));
+    assert_eq!(received(&mut peer).await, "sent");
+}
+
+/// CAN-6: a peer that does not read keeps no deadline waiting: neither of a stream, nor of a pipe.
+#[tokio::test]
+async fn a_peer_that_does_not_read_keeps_no_deadline_waiting() {
+    async fn send(
+        writer: impl AsyncWrite + AsyncClose<Error = io::Error> + Unpin,
+    ) -> io::Result<()> {
+        async_with! { timeout(Duration::from_millis(1)), closing(writer) as writer => {
+            writer.write_all(&[0; 40]).await?;
+            pending::<()>().await;
+        }}
+        Ok(())
+    }
+    let (stream, _peer) = duplex(16);
+    let left = within_reason(send(BufWriter::with_capacity(64, stream))).await;
+    assert_eq!(left.map_err(|error| error.kind()), Err(ErrorKind::TimedOut));
+    let (stream, _peer) = duplex(16);
+    let left = within_reason(send(BufStream::with_capacity(64, 64, stream))).await;
+    assert_eq!(left.map_err(|error| error.kind()), Err(ErrorKind::TimedOut));
+}
+
+/// CAN-6: so does a pipe that nobody reads, which is a file as well.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_pipe_that_nobody_reads_keeps_no_deadline_waiting() -> io::Result<()> {
+    let (reader, writer) = io::pipe()?;
+    let writer = File::from_std(std::os::fd::OwnedFd::from(writer).into());
+    let block = async {
+        async_with! { timeout(Duration::from_millis(1)), closing(writer) as writer => {
+            // More than a pipe holds; tokio writes it in the background.
+            writer.write_all(&[0; 1 << 20]).await?;
+            pending::<()>().await;
+        }}
+        Ok::<_, io::Error>(())
+    };
+    let left = within_reason(block).await;
+    assert_eq!(left.map_err(|error| error.kind()), Err(ErrorKind::TimedOut));
+    // The write in the background ends.
+    drop(reader);
+    Ok(())
 }
 
 /// Sockets of both families; the other half stays open until the value is gone.

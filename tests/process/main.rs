@@ -17,7 +17,7 @@ use async_with::report::{self, Entry, Incident, Phase};
 use async_with::testing::{block_on, explore_cancellations, pend};
 use async_with::{
     AsyncContextManager, Cause, Raised, ScopedAsyncContextManager, async_with, drain, exit_within,
-    set_exit_deadline, set_spawner,
+    manage, set_exit_deadline, set_spawner,
 };
 use async_with_tests::{Boom, Gate, Log};
 use tokio::runtime::{Builder, Runtime};
@@ -398,6 +398,51 @@ fn slow_exits_are_reported_while_they_run() {
         START.with_borrow_mut(|start| start.get_or_insert_with(Instant::now).elapsed())
     }
     alone("slow_exits_are_reported_while_they_run", test);
+}
+
+/// CAN-5: on a runtime without timers, exits run without a limit; tokio's panic is seen once for each runtime.
+#[test]
+fn without_timers_exits_have_no_limits() {
+    let test = || {
+        let log = Log::new();
+        let reported = Reported::to_sink();
+        let without_timers = || Builder::new_current_thread().build().expect("a runtime");
+        let entered = |log: &Log| {
+            let pends = manage(log.clone(), async |log, cause: Cause| {
+                pend(3).await;
+                log.write(format!("exit: {cause}"));
+            });
+            async move {
+                async_with! { exit_within(ms(0), pends) => { pend(1).await } }
+            }
+        };
+        let all = |runtime: &Runtime| {
+            runtime.block_on(async {
+                entered(&log).await;
+                drop(opened(entered(&log)));
+                drain().await;
+            });
+            assert_eq!(log.take(), ["exit: completed", "exit: dropped"]);
+            assert_eq!(reported.take(), <[&str; 0]>::default());
+        };
+        all(&without_timers());
+        report::set_slow_exit(Some(ms(0)));
+        all(&without_timers());
+        report::set_slow_exit(None);
+        set_exit_deadline(Some(ms(0)));
+        all(&without_timers());
+
+        // Nor do those of a runtime that was shut down count.
+        let runtime = multi_thread();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        handle.block_on(entered(&log));
+        assert_eq!(log.take(), ["exit: completed"]);
+        assert_eq!(reported.take(), <[&str; 0]>::default());
+    };
+    if let Some(printed) = alone("without_timers_exits_have_no_limits", test) {
+        assert_eq!(printed.matches("timers are disabled").count(), 3);
+    }
 }
 
 /// CAN-5: the exits of a multi-thread runtime that is shut down are reported by name, on whatever thread that happens.

@@ -12,6 +12,15 @@ use crate::{AsyncContextManager, Cause};
 /// type says something else. Closing is an exit as any other: it survives cancellation (rules CAN-1, CAN-2), and its
 /// error is raised when the body completed and reported otherwise (rules ERR-1, ERR-3).
 ///
+/// With the feature `io`, what tokio has is closed so:
+///
+/// | | after a body that completed | after one that did not |
+/// | --- | --- | --- |
+/// | `TcpStream`, `UnixStream`, `DuplexStream` | the writing half is shut down | the same: it waits for nobody |
+/// | `BufWriter`, `BufStream` | the buffer is written, then what is in it shut down | the buffer is given up, and nothing sent |
+/// | `File` | the writes that are under way are waited for | the same; those to a pipe or a device are not |
+/// | `Child` | its pipes are closed, and it is waited for | it is killed, and waited for |
+///
 /// ```
 /// use async_with::{async_with, closing};
 /// # use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, duplex};
@@ -98,6 +107,9 @@ pub trait AsyncClose: Send + Sized + 'static {
 
     /// Closes the value after a body that did not complete. By default that is the same.
     ///
+    /// A body may have been interrupted because somebody else does not answer: so this is not to wait for a peer. Nor is
+    /// it to finish what the body has only begun, as to send the half of a message that is in a buffer.
+    ///
     /// # Errors
     ///
     /// As [`close`](Self::close).
@@ -153,7 +165,7 @@ mod tokio {
     }
 
     macro_rules! shut_down {
-        ($($(#[$meta:meta])* [$($generics:tt)*] $writer:ty;)*) => {$(
+        ($($(#[$meta:meta])* [$($generics:tt)*] $writer:ty, $aborted:ident;)*) => {$(
             $(#[$meta])*
             impl<$($generics)*> AsyncClose for $writer {
                 type Error = io::Error;
@@ -161,26 +173,55 @@ mod tokio {
                 async fn close(self) -> io::Result<()> {
                     shut_down(self).await
                 }
+
+                async fn abort(self) -> io::Result<()> {
+                    $aborted(self).await
+                }
             }
         )*};
     }
 
     shut_down! {
         /// Shuts the writing half down, so that the peer reads the end of the stream.
-        [] TcpStream;
+        [] TcpStream, shut_down;
         /// Shuts the writing half down, so that the peer reads the end of the stream.
         #[cfg(unix)]
-        [] UnixStream;
+        [] UnixStream, shut_down;
         /// Shuts the writing half down, so that the peer reads the end of the stream.
-        [] DuplexStream;
+        [] DuplexStream, shut_down;
         /// Waits for the writes that are under way, and raises an error of theirs, which a drop would lose. What is
         /// written has then been handed to the operating system; that it is on the disk is what
         /// [`File::sync_all`] is for, in the body.
-        [] File;
+        ///
+        /// After a body that did not complete, the writes to a pipe or a device are not waited for: they may take until
+        /// somebody reads.
+        [] File, finish_writes;
         /// Writes what is in the buffer, and shuts the writer down.
-        [W: AsyncWrite + Unpin + Send + 'static] BufWriter<W>;
+        ///
+        /// After a body that did not complete, the buffer is given up, and the writer dropped: of a message that the
+        /// body had not finished, nothing more is sent, and a peer that does not read keeps nobody waiting.
+        [W: AsyncWrite + Unpin + Send + 'static] BufWriter<W>, give_up;
         /// Writes what is in the buffer, and shuts the stream down.
-        [S: AsyncRead + AsyncWrite + Unpin + Send + 'static] BufStream<S>;
+        ///
+        /// After a body that did not complete, the buffer is given up, and the stream dropped: of a message that the
+        /// body had not finished, nothing more is sent, and a peer that does not read keeps nobody waiting.
+        [S: AsyncRead + AsyncWrite + Unpin + Send + 'static] BufStream<S>, give_up;
+    }
+
+    /// Drops the writer, and what is in its buffer with it.
+    #[allow(clippy::unused_async)] // It stands beside those that wait.
+    async fn give_up<W>(writer: W) -> io::Result<()> {
+        drop(writer);
+        Ok(())
+    }
+
+    /// Waits for the writes that are under way, unless they may wait for a reader.
+    async fn finish_writes(file: File) -> io::Result<()> {
+        if file.metadata().await?.is_file() {
+            shut_down(file).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Leaves no process behind, and no zombie.

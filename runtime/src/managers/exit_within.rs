@@ -33,9 +33,8 @@ use crate::limits::Limits;
 /// # }
 /// ```
 ///
-/// # Panics
-///
-/// The exit panics on a tokio runtime without timers. Outside of tokio there is no deadline.
+/// On a tokio runtime [without timers](crate::set_exit_deadline#without-timers), and outside of tokio, there is no
+/// deadline.
 #[must_use = "a manager does nothing unless it is entered"]
 pub fn exit_within<M>(deadline: Duration, manager: M) -> ExitWithin<M> {
     ExitWithin { manager, deadline }

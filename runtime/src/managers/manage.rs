@@ -6,6 +6,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 
 use crate::expansion::Never;
+use crate::site::Site;
 use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Verdict};
 
@@ -15,6 +16,8 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Verdict};
 /// returns `()`, or a `Result` whose error is raised (rule ERR-1). One that is to know how the body ended, or that may
 /// suppress, is for [`manage`]; one that borrows is a [`ScopedAsyncContextManager`](crate::ScopedAsyncContextManager),
 /// which says what to do when the block is dropped.
+///
+/// It is named by its place in reports and in [`pending_exits`](crate::pending_exits()), as in `callback at src/main.rs:12`.
 ///
 /// ```
 /// use async_with::{async_with, callback};
@@ -31,6 +34,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Verdict};
 /// # }
 /// ```
 #[must_use = "a manager does nothing unless it is entered"]
+#[track_caller]
 pub fn callback<F, Fut>(clean_up: F) -> Callback<F, Fut>
 where
     F: FnOnce() -> Fut + Send + 'static,
@@ -38,6 +42,7 @@ where
 {
     Callback {
         clean_up,
+        site: Site::of_caller(),
         future: PhantomData,
     }
 }
@@ -47,7 +52,7 @@ where
 /// The value is made before the block is entered, so that this takes no more than an open resource and a way to release
 /// it: one of another crate, for example. The clean-up survives cancellation (rules CAN-1, CAN-2), hence `Send +
 /// 'static`. It returns a [`CleanUp`]: `()`, a [`Verdict`], or a `Result` of either, whose error is raised (rule
-/// ERR-1).
+/// ERR-1). It is named by its place, as in `manage at src/main.rs:12`.
 ///
 /// ```
 /// use async_with::{async_with, manage};
@@ -76,6 +81,7 @@ where
 /// # }
 /// ```
 #[must_use = "a manager does nothing unless it is entered"]
+#[track_caller]
 pub fn manage<T, F, Fut>(value: T, clean_up: F) -> Manage<T, F, Fut>
 where
     T: Send + 'static,
@@ -85,6 +91,7 @@ where
     Manage {
         value: Slot::new(value),
         clean_up,
+        site: Site::of_caller(),
         future: PhantomData,
     }
 }
@@ -92,6 +99,7 @@ where
 /// The manager of [`callback`].
 pub struct Callback<F, Fut> {
     clean_up: F,
+    site: Site,
     future: PhantomData<fn() -> Fut>,
 }
 
@@ -99,6 +107,7 @@ pub struct Callback<F, Fut> {
 pub struct Manage<T, F, Fut> {
     value: Slot<T>,
     clean_up: F,
+    site: Site,
     future: PhantomData<fn() -> Fut>,
 }
 
@@ -200,6 +209,10 @@ where
     async fn exit(self, (): (), _: Cause) -> Result<(), C::Error> {
         (self.clean_up)().await.into_result()
     }
+
+    fn name(&self) -> &'static str {
+        self.site.name("callback")
+    }
 }
 
 impl<T, F, Fut, C> AsyncContextManager for Manage<T, F, Fut>
@@ -219,5 +232,9 @@ where
 
     async fn exit(self, value: T, cause: Cause) -> Result<C::Exit, C::Error> {
         (self.clean_up)(value, cause).await.into_result()
+    }
+
+    fn name(&self) -> &'static str {
+        self.site.name("manage")
     }
 }

@@ -70,6 +70,29 @@ pub async fn labeled(limit: u64) -> u64 {
     value + found
 }
 
+/// With values that may be failures.
+///
+/// # Errors
+///
+/// When the first count is one.
+pub async fn failing(limit: u64) -> Result<u64, Problem> {
+    'all: loop {
+        let found: Option<u64> = loop {
+            async_with! { Open(limit) as counter, Open(1) as inner => {
+                match counter.next() {
+                    1 => break 'all Err(Problem),
+                    2 => break 'all Ok(inner.next()),
+                    3 => break None,
+                    number => break Some(number),
+                }
+            } }
+        };
+        if let Some(found) = found {
+            break Ok(found);
+        }
+    }
+}
+
 /// As the last thing of a body.
 pub async fn last() -> u64 {
     let mut rounds = 0_u64;
