@@ -279,7 +279,11 @@ impl Drop for Detached {
     fn drop(&mut self) {
         let job = self.job.take();
         let _inside = self.frame.enter();
-        let dropped = report::within(self.sentinel.collector.clone(), || drop_caught(job));
+        let mut dropped = Ok(());
+        let by_parts = report::within(self.sentinel.collector.clone(), || {
+            report::cutting_off(self.sentinel.cause, || dropped = drop_caught(job))
+        });
+        self.sentinel.armed &= !by_parts;
         if let Err(payload) = dropped {
             self.sentinel.report(Incident::panic(payload));
         }

@@ -39,6 +39,7 @@ use crate::cause::{AsError, ErrorType, Outcome, Raised};
 use crate::detach::drop_caught;
 use crate::frame::{self, Frame};
 use crate::interrupt::Member;
+use crate::leaving::{self, Leaving, Who};
 use crate::manager::{Exiting, Finished, Left, Payload, name_at, report_of};
 use crate::managers::MovedOn;
 use crate::registry::{Owed, Place};
@@ -274,6 +275,8 @@ pub const fn tie<K: Copy, F: Copy, V: Copy, H>(_: K, _: F, _: V) -> Tie<K, F, V,
 /// How to tell whether a `T` that leaves is a failure.
 pub trait Classify<T> {
     fn failure(value: &mut T) -> Option<(ErrorType, Option<Raised<'_>>)>;
+    /// How the error in a `T` is seen as a `dyn Error`.
+    fn view() -> Option<AsError>;
 }
 
 impl<T, K, F, V, H> Classify<T> for Tie<K, F, V, H>
@@ -285,8 +288,12 @@ where
             return value.failure();
         }
         let error = value.error()?;
-        let view = <T as MayShowError<V, H>>::view().map(|view| view.0);
-        Some((ErrorType::of::<T::Error>(), Some(Raised::new(error, view))))
+        let raised = Raised::new(error, <Self as Classify<T>>::view());
+        Some((ErrorType::of::<T::Error>(), Some(raised)))
+    }
+
+    fn view() -> Option<AsError> {
+        <T as MayShowError<V, H>>::view().map(|view| view.0)
     }
 }
 
@@ -305,119 +312,105 @@ pub fn jump<R>(ended: &Ended, number: u32) -> Pending<R> {
     pending()
 }
 
-/// What leaves the block, unless an exit changes it.
-enum Outgoing<R, V, E> {
+/// What the body ended with.
+pub(crate) enum Ending<R, V> {
     Value(V),
     Jump(u32),
     Left(R),
-    Interrupted(E),
-    /// Nothing: the block waits to be dropped by the one that is interrupted.
-    Cancelled,
-    /// Nothing any more: an exit inside a stack suppressed it.
-    Suppressed,
-    Panicked(Payload),
 }
 
-/// Looks for a failure in what leaves the block.
-type Classified<R, V, E> = fn(&mut Outgoing<R, V, E>) -> Option<(ErrorType, Option<Raised<'_>>)>;
+/// What is found in what the body ended with, and how an error of the function that the block is in is seen as a `dyn
+/// Error`.
+struct Found<'a> {
+    failure: Option<(ErrorType, Option<Raised<'a>>)>,
+    view: Option<AsError>,
+}
 
-impl<R, V, E> Outgoing<R, V, E> {
-    fn classified<RT: Classify<R>, VT: Classify<V>>(
-        &mut self,
-    ) -> Option<(ErrorType, Option<Raised<'_>>)> {
-        match self {
-            Outgoing::Value(value) => VT::failure(value),
-            Outgoing::Left(left) => RT::failure(left),
-            _ => None,
-        }
+/// Looks for a failure in what the body ended with. A pointer, so that what is held across an await names no more types
+/// than it must.
+struct Classified<R, V>(fn(Option<&mut Ending<R, V>>) -> Found<'_>);
+
+impl<R, V> Classified<R, V> {
+    fn by<RT: Classify<R>, VT: Classify<V>>() -> Self {
+        Self(|ending| Found {
+            failure: match ending {
+                Some(Ending::Value(value)) => VT::failure(value),
+                Some(Ending::Left(left)) => RT::failure(left),
+                Some(Ending::Jump(_)) | None => None,
+            },
+            view: RT::view(),
+        })
+    }
+
+    fn failure<'a>(&self, ending: &'a mut Ending<R, V>) -> Option<(ErrorType, Option<Raised<'a>>)> {
+        (self.0)(Some(ending)).failure
+    }
+
+    fn view(&self) -> Option<AsError> {
+        (self.0)(None).view
+    }
+}
+
+impl<R, V> leaving::Ended<Ending<R, V>> for Classified<R, V> {
+    fn failure(&mut self, ending: &mut Ending<R, V>) -> Option<Incident> {
+        let (error_type, raised) = Classified::failure(self, ending)?;
+        Some(match raised {
+            Some(raised) => Incident::named_error(error_type.name(), &raised),
+            None => Incident::named_error(error_type.name(), &error_type.name()),
+        })
+    }
+
+    fn give_up(&mut self, ending: Ending<R, V>) -> Result<(), Payload> {
+        drop_caught(ending)
     }
 }
 
 /// How the body ended, while the exit runs.
 struct Settled<E, R, V> {
     cause: Cause,
-    outgoing: Outgoing<R, V, E>,
-    /// A pointer, so that what is held across an await names no more types than it must.
-    classified: Classified<R, V, E>,
+    leaving: Leaving<Ending<R, V>, E>,
+    classified: Classified<R, V>,
 }
 
-impl<E: Debug, R, V> Settled<E, R, V> {
-    /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
-    fn panic(&mut self, manager: &'static str, payload: Payload, phase: Phase) {
-        if let Outgoing::Panicked(_) = self.outgoing {
-            report_of(manager, phase, self.cause, Incident::panic(payload));
-        } else {
-            self.lose(manager, self.cause);
-            self.outgoing = Outgoing::Panicked(payload);
-        }
-    }
-
-    /// Something else leaves in its place: a failure is reported.
-    fn lose(&mut self, manager: &'static str, cause: Cause) {
-        if let Some((phase, incident)) = self.failure() {
-            report_of(manager, phase, cause, incident);
-        }
-        // What it was may panic when it is dropped.
-        if let Err(later) = self.give_up() {
-            report_of(manager, Phase::Body, cause, Incident::panic(later));
-        }
-    }
-
-    fn give_up(&mut self) -> Result<(), Payload> {
-        drop_caught(mem::replace(&mut self.outgoing, Outgoing::Suppressed))
-    }
-
-    /// The failure in it, for the report.
-    fn failure(&mut self) -> Option<(Phase, Incident)> {
-        if let Outgoing::Interrupted(error) = &self.outgoing {
-            return Some((Phase::Interrupt, Incident::error(error)));
-        }
-        let (error_type, raised) = (self.classified)(&mut self.outgoing)?;
-        let incident = match raised {
-            Some(raised) => Incident::named_error(error_type.name(), &raised),
-            None => Incident::named_error(error_type.name(), &error_type.name()),
-        };
-        Some((Phase::Body, incident))
-    }
-
-    /// Whether the body completed: to its managers it may not have, when a generator's mark told otherwise.
-    fn is_completion(&mut self) -> bool {
-        matches!(
-            self.outgoing,
-            Outgoing::Value(_) | Outgoing::Jump(_) | Outgoing::Left(_)
-        ) && (self.classified)(&mut self.outgoing).is_none()
-    }
-}
-
-/// What left the body, while the exit is polled.
-struct Leaving<'a, E, R, V> {
+/// The same while the exit is polled.
+struct Beside<'a, E, R, V> {
     settled: &'a mut Settled<E, R, V>,
     cancelled: bool,
 }
 
-impl<E: Debug, R, V> Left for Leaving<'_, E, R, V> {
+impl<E: Debug, R, V> Left for Beside<'_, E, R, V> {
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
-        let Settled {
-            outgoing,
-            classified,
-            ..
-        } = &mut *self.settled;
-        if let Some((_, Some(raised))) = classified(outgoing) {
+        if let Leaving::Body(ending) = &mut self.settled.leaving
+            && let Some((_, Some(raised))) = self.settled.classified.failure(ending)
+        {
             show(raised);
         }
     }
 
-    fn lost(&mut self, manager: &'static str, cause: Cause) {
-        self.settled.lose(manager, cause);
+    fn view(&self) -> Option<AsError> {
+        self.settled.classified.view()
+    }
+
+    fn failure(&mut self) -> Option<Incident> {
+        let Settled {
+            leaving,
+            classified,
+            ..
+        } = &mut *self.settled;
+        match leaving {
+            Leaving::Body(ending) => leaving::Ended::failure(classified, ending),
+            _ => None,
+        }
     }
 
     fn give_up(&mut self) -> Result<(), Payload> {
-        self.settled.give_up()
+        mem::replace(&mut self.settled.leaving, Leaving::Nothing)
+            .give_up(&mut self.settled.classified)
     }
 
     fn drop_interrupt(&mut self) {
-        if let Outgoing::Interrupted(_) = self.settled.outgoing {
-            self.settled.outgoing = Outgoing::Suppressed;
+        if let Leaving::Interrupted(_) = self.settled.leaving {
+            self.settled.leaving = Leaving::Nothing;
         }
     }
 
@@ -447,27 +440,27 @@ where
     RT: Classify<R>,
     VT: Classify<V>,
 {
-    let mut settled = Settled {
-        cause: Cause::Completed,
-        outgoing: Outgoing::Suppressed,
-        classified: Outgoing::classified::<RT, VT>,
-    };
-    settled.outgoing = match (stopped.how, value) {
-        (How::Ended, Some(value)) => Outgoing::Value(value),
-        (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default()),
-        (How::Left(left), _) => Outgoing::Left(left),
+    let mut classified = Classified::by::<RT, VT>();
+    let mut leaving = match (stopped.how, value) {
+        (How::Ended, Some(value)) => Leaving::Body(Ending::Value(value)),
+        (How::Ended, None) => Leaving::Body(Ending::Jump(ended.jump().unwrap_or_default())),
+        (How::Left(left), _) => Leaving::Body(Ending::Left(left)),
         (How::Interrupted(error, left), value) => {
-            if let Some(overtaken) = left.map(Outgoing::Left).or(value.map(Outgoing::Value)) {
-                settled.outgoing = overtaken;
-                settled.lose(scope.name(), Cause::Cancelled);
+            if let Some(overtaken) = left.map(Ending::Left).or(value.map(Ending::Value)) {
+                let who = Who::named(scope.name(), Cause::Cancelled);
+                Leaving::<_, E>::Body(overtaken).lost(&mut classified, &who);
             }
-            Outgoing::Interrupted(error)
+            Leaving::Interrupted(Some(error))
         }
-        (How::Cancelled, _) => Outgoing::Cancelled,
-        (How::Panicked(payload), _) => Outgoing::Panicked(payload),
+        (How::Cancelled, _) => Leaving::Cancelled,
+        (How::Panicked(payload), _) => Leaving::Panicked(payload),
     };
     let mut late = stopped.late.map(|payload| (Phase::Body, payload));
-    settled.cause = match (settled.classified)(&mut settled.outgoing) {
+    let failure = match &mut leaving {
+        Leaving::Body(ending) => classified.failure(ending),
+        _ => None,
+    };
+    let mut cause = match failure {
         Some((error_type, raised)) => {
             if let Some((manager, resource)) = scope.manager_and_resource()
                 && let Some(raised) = raised
@@ -480,16 +473,22 @@ where
             }
             Cause::Failed(error_type)
         }
-        None => match &settled.outgoing {
-            Outgoing::Interrupted(_) | Outgoing::Cancelled => Cause::Cancelled,
-            Outgoing::Panicked(_) => Cause::Panicked,
+        None => match &leaving {
+            Leaving::Interrupted(_) | Leaving::Cancelled => Cause::Cancelled,
+            Leaving::Panicked(_) => Cause::Panicked,
             _ => scope.marked().unwrap_or(Cause::Completed),
         },
     };
     if let Some((phase, payload)) = late {
-        settled.panic(scope.name(), payload, phase);
-        settled.cause = Cause::Panicked;
+        let who = Who::named(scope.name(), cause);
+        leaving.panic(payload, phase, &mut classified, &who);
+        cause = Cause::Panicked;
     }
+    let settled = Settled {
+        cause,
+        leaving,
+        classified,
+    };
     Settling { scope, settled }
 }
 
@@ -566,19 +565,16 @@ pin_project! {
         // Dropped during the exit, what was to be raised after it has nobody to be raised to.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let Some(mut settled) = this.stage.take() else {
+            let Some(settled) = this.stage.take() else {
                 return;
             };
-            let lost = match settled.outgoing {
-                Outgoing::Panicked(payload) => Some((Phase::Body, Incident::panic(payload))),
-                // The interruption was to end this block, and so does the drop.
-                Outgoing::Interrupted(_) => None,
-                _ => settled.failure(),
-            };
-            if let Some((phase, incident)) = lost {
-                let manager = (this.of)(&this.exit).unwrap_or_else(|| name_at(*this.place));
-                report_of(manager, phase, settled.cause, incident);
-            }
+            let Settled {
+                cause,
+                leaving,
+                mut classified,
+            } = settled;
+            let name = || (this.of)(&this.exit).unwrap_or_else(|| name_at(*this.place));
+            leaving.lost(&mut classified, &Who::found_by(&name, cause));
         }
     }
 }
@@ -604,7 +600,7 @@ impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(frame::exiting(*this.place, cancelled, || {
-            (this.poll_exit)(this.exit, cx, &mut Leaving { settled, cancelled })
+            (this.poll_exit)(this.exit, cx, &mut Beside { settled, cancelled })
         }));
         let Some(settled) = this.stage.take() else {
             return Poll::Pending;
@@ -612,7 +608,7 @@ impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
         let member = this.member.take();
         let cancelled = member.as_ref().is_some_and(Member::is_cancelled);
         let name = || name_at(*this.place);
-        let concluded = conclude(settled, exited, cancelled, name);
+        let concluded = conclude(settled, exited, cancelled, &name);
         if concluded.is_none() {
             *this.stage = Stage::Parked(name());
         }
@@ -625,63 +621,38 @@ impl<X, S: ExitVerdict, E: Debug, R, V> Future for Conclude<X, S, E, R, V> {
     }
 }
 
-/// What leaves the block: nothing, when the block is cancelled from further out. Then a failure cannot be raised any
-/// more, and is reported; a panic goes on.
+/// How control leaves the block; not at all, when one further out interrupts.
 fn conclude<E: Debug, R, V, S: ExitVerdict>(
-    mut settled: Settled<E, R, V>,
+    settled: Settled<E, R, V>,
     exited: Exited<S, E>,
     cancelled: bool,
-    name: impl Fn() -> &'static str,
+    name: &dyn Fn() -> &'static str,
 ) -> Option<Concluded<R, V, E, S::Skipped>> {
-    let cause = settled.cause;
-    match exited {
-        Exited::Returned(exit) => {
-            let suppressed = match (exit.verdict(), &settled.outgoing) {
-                (_, Outgoing::Suppressed) => true,
-                (Verdict::Propagate, _) => false,
-                (Verdict::Suppress, _) => matches!(cause, Cause::Failed(_) | Cause::Cancelled),
-                (Verdict::SuppressPanic, _) => cause != Cause::Completed,
-            };
-            match exit.skipped() {
-                Some(_) if suppressed && cancelled => return None,
-                Some(skipped) if suppressed => return Some(Concluded::Skipped(skipped)),
-                _ => {}
+    let Settled {
+        cause,
+        mut leaving,
+        mut classified,
+    } = settled;
+    let who = Who::found_by(name, cause);
+    leaving.after(exited.verdict(), cancelled, &mut classified, &who);
+    match leaving {
+        Leaving::Body(mut ending) => {
+            // A generator's mark told the manager otherwise: so it does the next one further out.
+            if cause != Cause::Completed && classified.failure(&mut ending).is_none() {
+                frame::mark(cause);
             }
+            Some(match ending {
+                Ending::Value(value) => Concluded::Value(value),
+                Ending::Jump(number) => Concluded::Jump(number),
+                Ending::Left(left) => Concluded::Left(left),
+            })
         }
-        Exited::Failed(error)
-            if !cancelled
-                && (cause == Cause::Completed
-                    || matches!(settled.outgoing, Outgoing::Suppressed)) =>
-        {
-            // A value that is not passed on may panic when it is dropped.
-            let Err(payload) = settled.give_up() else {
-                return Some(Concluded::Raised(error));
-            };
-            report_of(name(), Phase::Exit, cause, Incident::error(&error));
-            settled.outgoing = Outgoing::Panicked(payload);
-        }
-        Exited::Failed(error) => {
-            report_of(name(), Phase::Exit, cause, Incident::error(&error));
-        }
-        Exited::Panicked(payload) => settled.panic(name(), payload, Phase::Exit),
-    }
-    if cause != Cause::Completed && settled.is_completion() {
-        frame::mark(cause);
-    }
-    if cancelled
-        && !matches!(settled.outgoing, Outgoing::Panicked(_))
-        && let Some((phase, incident)) = settled.failure()
-    {
-        report_of(name(), phase, cause, incident);
-    }
-    match settled.outgoing {
-        Outgoing::Panicked(payload) => resume_unwind(payload),
-        _ if cancelled => None,
-        Outgoing::Value(value) => Some(Concluded::Value(value)),
-        Outgoing::Jump(number) => Some(Concluded::Jump(number)),
-        Outgoing::Left(left) => Some(Concluded::Left(left)),
-        Outgoing::Interrupted(error) => Some(Concluded::Raised(error)),
-        Outgoing::Cancelled | Outgoing::Suppressed => None,
+        Leaving::Raised(error) => Some(Concluded::Raised(error)),
+        Leaving::Nothing => S::from_verdict(Verdict::Suppress)
+            .skipped()
+            .map(Concluded::Skipped),
+        Leaving::Panicked(payload) => resume_unwind(payload),
+        Leaving::Interrupted(_) | Leaving::Cancelled | Leaving::Dropped => None,
     }
 }
 

@@ -14,6 +14,7 @@ mod generator;
 pub mod guide;
 mod interrupt;
 mod interruption;
+mod leaving;
 mod level;
 mod limits;
 mod manager;

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::cause::AsError;
 use crate::detach::{detach_exit, drop_caught};
 use crate::frame::{self, Before, Children};
 use crate::limits::{self, Either};
@@ -20,6 +21,7 @@ use crate::registry::{Owed, Place};
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{
     AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
+    Verdict,
 };
 
 /// How an exit ended.
@@ -27,6 +29,17 @@ pub enum Exited<V, E> {
     Returned(V),
     Failed(E),
     Panicked(Payload),
+}
+
+impl<V: ExitVerdict, E> Exited<V, E> {
+    /// The same with the verdict as the enum.
+    pub(crate) fn verdict(self) -> Exited<Verdict, E> {
+        match self {
+            Exited::Returned(exit) => Exited::Returned(exit.verdict()),
+            Exited::Failed(error) => Exited::Failed(error),
+            Exited::Panicked(payload) => Exited::Panicked(payload),
+        }
+    }
 }
 
 /// What a panic carries.
@@ -88,8 +101,10 @@ pub(crate) async fn finish_exit<V, E>(exit: impl Exiting<V, E>) -> Finished<V, E
 pub trait Left {
     /// Shows the failure, if there is one.
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>));
-    /// Reports the failure, because a panic takes its place.
-    fn lost(&mut self, manager: &'static str, cause: Cause);
+    /// How an error that takes its place is seen as a `dyn Error`.
+    fn view(&self) -> Option<AsError>;
+    /// The failure, for the report.
+    fn failure(&mut self) -> Option<Incident>;
     /// It is suppressed, or something else leaves in its place. Fails with what panicked when it was dropped.
     fn give_up(&mut self) -> Result<(), Payload>;
     /// Drops what stands for the error of the interruption that ended the body, because the exit has the error itself.
@@ -103,7 +118,12 @@ pub(crate) struct NothingLeft;
 
 impl Left for NothingLeft {
     fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
-    fn lost(&mut self, _: &'static str, _: Cause) {}
+    fn view(&self) -> Option<AsError> {
+        None
+    }
+    fn failure(&mut self) -> Option<Incident> {
+        None
+    }
     fn give_up(&mut self) -> Result<(), Payload> {
         Ok(())
     }

@@ -17,16 +17,17 @@ use crate::executor::poll_unconstrained;
 use crate::expansion::never_raised;
 use crate::frame::{Children, Ticket};
 use crate::interruption::fires;
+use crate::leaving::{Leaving, Who};
 use crate::manager::{
-    Exited, Exiting, Finished, Left, Managed, NothingLeft, Payload, exit_early, report_of,
+    Exited, Exiting, Finished, Left, Managed, NothingLeft, exit_early, report_of,
 };
 use crate::managers::MovedOn;
 use crate::registry::Owed;
 use crate::report::{Incident, Phase};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::{
-    AsyncContextManager, Cause, CleanUp, CleanUpFuture, ErrorType, ExitVerdict, Interruption,
-    Raised, Verdict, limits,
+    AsyncContextManager, Cause, CleanUp, CleanUpFuture, ExitVerdict, Interruption, Raised, Verdict,
+    limits,
 };
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -142,6 +143,8 @@ enum Source {
     Entry(usize),
     /// An entry that has left the stack since. It counts as one further out than all.
     Gone,
+    /// Whoever is outside of the stack.
+    Outside,
 }
 
 impl<E: 'static> Interrupts<E> {
@@ -845,22 +848,18 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     }
 
     /// Takes the stack apart.
-    fn unwind(&mut self, cause: Cause, mut overtaken: Fired<E>) -> Unwind<E> {
-        let (fired, error) = overtaken.pop().unzip();
+    fn unwind(&mut self, cause: Cause, mut fired: Fired<E>) -> Unwind<E> {
+        if cause == Cause::Cancelled && fired.is_empty() {
+            fired.push((Source::Outside, None));
+        }
         Unwind {
             entries: std::mem::take(&mut self.entries).into_iter().collect(),
             shared: Arc::clone(&self.shared),
             interrupts: Arc::clone(&self.interrupts),
-            cause,
-            interrupted: cause == Cause::Cancelled || fired.is_some(),
+            leaving: Leaving::of(cause),
             fired,
-            error: error.flatten(),
-            overtaken,
             just_fired: false,
-            own: None,
             begun: false,
-            raised: None,
-            panicked: None,
             suppressed: Verdict::Propagate,
             closes: false,
             inspected: None,
@@ -1113,42 +1112,27 @@ impl<E: Debug + Send + 'static> Registrar<E> {
 
 // --- Unwinding --------------------------------------------------------------------------------------------------------
 
-/// Runs the exits of a stack, and keeps account of what is going to leave it.
-// Each is a fact of its own.
-#[allow(clippy::struct_excessive_bools)]
+/// Runs the exits of a stack, one after the other: what leaves one entry is what the next one further out is told of.
 struct Unwind<E> {
     entries: Vec<Box<dyn Entry<E>>>,
     shared: Arc<Shared<E>>,
     interrupts: Arc<Mutex<Interrupts<E>>>,
-    /// What the next exit is told.
-    cause: Cause,
-    /// The body was interrupted, and the exits so far are told of that: by this entry, or from outside of the stack.
-    interrupted: bool,
-    fired: Option<Source>,
-    /// The error of the entry that interrupted the body, until it is its turn.
-    error: Option<E>,
-    /// It is the turn of the entry that interrupted the body: its error, which is raised unless its exit suppresses it.
-    own: Option<Own<E>>,
+    leaving: Leaving<Cause, E>,
+    /// Who interrupts, and whose turn has not come yet: the last one is the outermost, and counts.
+    fired: Fired<E>,
+    /// The last one did so in this poll.
+    just_fired: bool,
     begun: bool,
-    /// What takes the place of what left the body.
-    raised: Option<E>,
-    panicked: Option<Payload>,
+    /// By what the failure was suppressed.
     suppressed: Verdict,
     /// Nothing can be registered afterwards.
     closes: bool,
-    /// Those that interrupted before the one that did last, which is further out.
-    overtaken: Fired<E>,
-    /// The last one did so in this poll.
-    just_fired: bool,
     /// The last entry that was shown the failure.
     inspected: Option<usize>,
     /// The innermost entry, and how the body ended, if a drop came while it waited.
     settled: Option<(usize, Cause)>,
     running: Option<RunningExit<E>>,
 }
-
-/// The error of an interruption, if it is one that can be raised.
-struct Own<E>(Option<E>);
 
 struct RunningExit<E> {
     at: usize,
@@ -1166,16 +1150,16 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         loop {
             if let Some(mut running) = self.running.take() {
                 let poll = AssertUnwindSafe(|| running.exit.as_mut().poll(cx));
-                let result = match catch_unwind(poll) {
+                let exited = match catch_unwind(poll) {
                     Ok(Poll::Pending) => {
                         self.poll_interrupts(running.at, cx);
                         self.running = Some(running);
                         return Poll::Pending;
                     }
-                    Ok(Poll::Ready(result)) => Ok(result),
-                    Err(payload) => Err(payload),
+                    Ok(Poll::Ready(Ok(verdict))) => Exited::Returned(verdict),
+                    Ok(Poll::Ready(Err(error))) => Exited::Failed(error),
+                    Err(payload) => Exited::Panicked(payload),
                 };
-                self.interrupt_outside(left);
                 let RunningExit {
                     at,
                     name,
@@ -1183,55 +1167,95 @@ impl<E: Debug + Send + 'static> Unwind<E> {
                     exit,
                 } = running;
                 let late = drop_caught(exit);
-                match result {
-                    Ok(Ok(verdict)) => self.returned(at, name, told, verdict, left),
-                    Ok(Err(error)) => self.failed(name, told, error, left),
-                    Err(payload) => self.panicked(name, Phase::Exit, told, payload, left),
-                }
-                self.conclude(Source::Entry(at), name, told, left);
+                self.exited(at, name, told, exited, left);
                 if let Err(payload) = late {
-                    self.panicked(name, Phase::Exit, told, payload, left);
+                    let who = Who::named(name, told);
+                    self.leaving.panic(payload, Phase::Exit, left, &who);
                 }
             }
-            let Some((at, mut entry)) = self.pop() else {
-                for (_, error) in std::mem::take(&mut self.overtaken) {
-                    if self.cause == Cause::Cancelled {
-                        self.own = Some(Own(error));
-                        self.report_own(type_name::<E>(), self.cause);
-                    }
-                }
-                if let Some(gone) = self.fired {
-                    self.take_turn(gone);
-                    self.interrupt_outside(left);
-                    self.conclude(gone, type_name::<E>(), self.cause, left);
-                }
+            let Some((at, entry)) = self.pop() else {
+                self.end(left);
                 return Poll::Ready(());
             };
-            self.take_turn(Source::Entry(at));
-            let name = entry.name();
-            if self.inspected != Some(at) {
-                self.inspect(at, &mut *entry, left);
+            self.start(at, entry, left);
+        }
+    }
+
+    /// Starts the exit of the next entry.
+    fn start(&mut self, at: usize, mut entry: Box<dyn Entry<E>>, left: &mut dyn Left) {
+        self.take_turn(Source::Entry(at));
+        let name = entry.name();
+        if self.inspected != Some(at) {
+            self.inspect(at, &mut *entry, left);
+        }
+        let told = match self.settled {
+            Some((innermost, cause)) if innermost == at => cause,
+            _ => self.leaving.cause(),
+        };
+        match catch_unwind(AssertUnwindSafe(|| entry.exit(told))) {
+            Ok(exit) => {
+                self.running = Some(RunningExit {
+                    at,
+                    name,
+                    told,
+                    exit,
+                });
             }
-            let told = match self.settled {
-                Some((innermost, cause)) if innermost == at => cause,
-                _ => self.cause,
-            };
-            match catch_unwind(AssertUnwindSafe(|| entry.exit(told))) {
-                Ok(exit) => {
-                    self.running = Some(RunningExit {
-                        at,
-                        name,
-                        told,
-                        exit,
-                    });
-                }
-                Err(payload) => {
-                    self.interrupt_outside(left);
-                    self.panicked(name, Phase::Exit, told, payload, left);
-                    self.conclude(Source::Entry(at), name, told, left);
-                }
+            Err(payload) => self.exited(at, name, told, Exited::Panicked(payload), left),
+        }
+    }
+
+    /// The exit of an entry has ended.
+    fn exited(
+        &mut self,
+        at: usize,
+        name: &'static str,
+        told: Cause,
+        exited: Exited<Verdict, E>,
+        left: &mut dyn Left,
+    ) {
+        self.interrupt_outside(left);
+        let verdict = match exited {
+            Exited::Returned(verdict) => verdict,
+            _ => Verdict::Propagate,
+        };
+        let was_over = matches!(self.leaving, Leaving::Nothing);
+        let outside = self.fired.iter().any(|(by, _)| *by != Source::Entry(at));
+        self.leaving
+            .after(exited, outside, left, &Who::named(name, told));
+        self.fired.retain(|(by, _)| *by != Source::Entry(at));
+        if !was_over
+            && matches!(self.leaving, Leaving::Nothing)
+            && self.suppressed != Verdict::SuppressPanic
+        {
+            self.suppressed = verdict;
+        }
+    }
+
+    /// All exits have run. What an entry asked for that has left the stack since is raised now.
+    fn end(&mut self, left: &mut dyn Left) {
+        let manager = type_name::<E>();
+        let last = self.fired.pop();
+        for (_, error) in std::mem::take(&mut self.fired) {
+            if let Leaving::Cancelled = self.leaving {
+                let left: &mut dyn Left = &mut NothingLeft;
+                let who = Who::named(manager, Cause::Cancelled);
+                Leaving::Interrupted(error).lost(left, &who);
             }
         }
+        let Some((by, error)) = last else { return };
+        if by == Source::Outside {
+            self.fired.push((by, None));
+            return;
+        }
+        if let Leaving::Cancelled = self.leaving {
+            self.leaving = Leaving::Interrupted(error);
+        }
+        self.interrupt_outside(left);
+        let cause = self.leaving.cause();
+        let outside = !self.fired.is_empty();
+        self.leaving
+            .go_on(outside, left, &Who::named(manager, cause));
     }
 
     /// When the body has ended, before anything is waited for.
@@ -1251,49 +1275,42 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         self.entries.len().saturating_sub(1)
     }
 
+    /// Where the one that interrupts is reached, its own error is what leaves.
     fn take_turn(&mut self, source: Source) {
-        if self.cause != Cause::Cancelled || self.own.is_some() {
-            return;
-        }
-        if self.fired == Some(source) {
-            self.own = Some(Own(self.error.take()));
-        } else if let Some(at) = self.overtaken.iter().position(|(of, _)| *of == source) {
-            self.own = Some(Own(self.overtaken.remove(at).1));
+        if let Leaving::Cancelled = self.leaving
+            && let Some(at) = self.fired.iter().position(|(by, _)| *by == source)
+        {
+            self.leaving = Leaving::Interrupted(self.fired.remove(at).1);
         }
     }
 
     /// Whoever is further out interrupts in place of an entry.
     fn interrupt_outside(&mut self, left: &dyn Left) {
         if left.is_cancelled() {
-            let just_fired = self.just_fired;
-            self.overtake(None, None, just_fired);
+            self.overtake(Source::Outside, None, self.just_fired);
         }
     }
 
-    /// Another entry interrupts, further out than the one that did before; or whoever is outside of the stack. Of those
-    /// that do so in the same poll, only the outermost does.
-    fn overtake(&mut self, by: Option<Source>, error: Option<E>, at_once: bool) {
-        if let (Some(of), Some(error), false) = (self.fired, self.error.take(), at_once) {
-            self.overtaken.push((of, Some(error)));
+    /// Another one interrupts, further out than the one that did before. Of those that do so in the same poll, only the
+    /// outermost does.
+    fn overtake(&mut self, by: Source, error: Option<E>, at_once: bool) {
+        if at_once || self.fired.last().is_some_and(|(_, error)| error.is_none()) {
+            self.fired.pop();
         }
-        (self.interrupted, self.fired, self.error) = (true, by, error);
-    }
-
-    /// After an exit.
-    fn conclude(&mut self, of: Source, name: &'static str, told: Cause, left: &mut dyn Left) {
-        self.interrupt_outer(of, name, told, left);
-        self.interruption_goes_on(of);
+        self.fired.push((by, error));
     }
 
     fn inspect(&mut self, at: usize, entry: &mut dyn Entry<E>, left: &mut dyn Left) {
         self.inspected = Some(at);
-        if let Cause::Failed(_) = self.cause {
-            let inspect = || match &mut self.raised {
-                Some(error) => entry.inspect(Raised::from_debug(error)),
-                None => left.raised(&mut |raised| entry.inspect(raised)),
+        let cause = self.leaving.cause();
+        if let Cause::Failed(_) = cause {
+            let inspect = || match &mut self.leaving {
+                Leaving::Raised(error) => entry.inspect(Raised::new(error, left.view())),
+                _ => left.raised(&mut |raised| entry.inspect(raised)),
             };
             if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
-                self.panicked(entry.name(), Phase::Inspect, self.cause, payload, left);
+                let who = Who::named(entry.name(), cause);
+                self.leaving.panic(payload, Phase::Inspect, left, &who);
             }
         }
     }
@@ -1329,147 +1346,21 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         Some((self.entries.len(), entry))
     }
 
-    fn returned(
-        &mut self,
-        at: usize,
-        name: &'static str,
-        told: Cause,
-        verdict: Verdict,
-        left: &mut dyn Left,
-    ) {
-        let suppresses = match (verdict, self.cause) {
-            (Verdict::Propagate, _)
-            | (_, Cause::Completed | Cause::Dropped)
-            | (Verdict::Suppress, Cause::Panicked) => false,
-            (_, Cause::Failed(_)) | (Verdict::SuppressPanic, Cause::Panicked) => true,
-            (_, Cause::Cancelled) => self.own.is_some(),
-        };
-        if !suppresses {
-            return;
-        }
-        (self.own, self.raised) = (None, None);
-        if let Some(payload) = self.panicked.take() {
-            drop(Incident::panic(payload));
-        }
-        if self.is_interrupted_outside(Source::Entry(at)) {
-            self.cause = Cause::Cancelled;
-        } else {
-            self.cause = Cause::Completed;
-            if self.suppressed != Verdict::SuppressPanic {
-                self.suppressed = verdict;
-            }
-        }
-        self.give_up(name, told, left);
-    }
-
-    /// What left the body goes no further. Returns whether it could be dropped, and did not panic then.
-    fn give_up(&mut self, name: &'static str, told: Cause, left: &mut dyn Left) -> bool {
-        let Err(payload) = left.give_up() else {
-            return true;
-        };
-        self.panicked(name, Phase::Body, told, payload, left);
-        false
-    }
-
-    /// Whether the body was interrupted by an entry further out than this one, or from outside of the stack.
-    fn is_interrupted_outside(&self, of: Source) -> bool {
-        self.interrupted && self.fired != Some(of)
-    }
-
     /// Polls the interrupts of the entries further out, which cover the exits inside of them. Of those that fire, the
     /// outermost counts.
     fn poll_interrupts(&mut self, at: usize, cx: &mut Context<'_>) {
-        if self.cause == Cause::Dropped || (self.interrupted && self.fired.is_none()) {
-            return;
-        }
-        let outermost = match self.fired {
+        let outermost = match self.fired.last() {
+            _ if matches!(self.leaving, Leaving::Dropped) => return,
             None => at,
-            Some(Source::Entry(fired)) => fired.min(at),
-            Some(Source::Gone) => return,
+            Some((Source::Entry(fired), _)) => at.min(*fired),
+            Some((Source::Gone | Source::Outside, _)) => return,
         };
         let name = |of: usize| self.entries.get(of).map_or("", |entry| entry.name());
-        let fired = lock(&self.interrupts).poll_further_out(outermost, name, self.cause, cx);
+        let cause = self.leaving.cause();
+        let fired = lock(&self.interrupts).poll_further_out(outermost, name, cause, cx);
         if let Some((of, error)) = fired {
-            self.overtake(Some(Source::Entry(of)), error, false);
+            self.overtake(Source::Entry(of), error, false);
             self.just_fired = true;
-        }
-    }
-
-    /// After an exit that was interrupted from further out, the next ones are told so: a failure ends here.
-    fn interrupt_outer(
-        &mut self,
-        of: Source,
-        name: &'static str,
-        told: Cause,
-        left: &mut dyn Left,
-    ) {
-        if !self.is_interrupted_outside(of) {
-            return;
-        }
-        match self.cause {
-            Cause::Failed(_) => match self.raised.take() {
-                Some(error) => report_of(name, Phase::Body, told, Incident::error(&error)),
-                None => left.lost(name, told),
-            },
-            Cause::Cancelled => self.report_own(name, told),
-            Cause::Completed => {
-                if !self.give_up(name, told, left) {
-                    return;
-                }
-            }
-            _ => return,
-        }
-        self.cause = Cause::Cancelled;
-    }
-
-    fn report_own(&mut self, name: &'static str, told: Cause) {
-        if let Some(Own(Some(error))) = self.own.take() {
-            report_of(name, Phase::Interrupt, told, Incident::error(&error));
-        }
-    }
-
-    fn failed(&mut self, name: &'static str, told: Cause, error: E, left: &mut dyn Left) {
-        let is_raised = self.cause == Cause::Completed && !self.interrupted;
-        if is_raised && self.give_up(name, told, left) {
-            self.cause = Cause::Failed(ErrorType::of::<E>());
-            self.raised = Some(error);
-        } else {
-            report_of(name, Phase::Exit, told, Incident::error(&error));
-        }
-    }
-
-    /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
-    fn panicked(
-        &mut self,
-        name: &'static str,
-        phase: Phase,
-        told: Cause,
-        payload: Payload,
-        left: &mut dyn Left,
-    ) {
-        if let Cause::Panicked | Cause::Dropped = self.cause {
-            report_of(name, phase, told, Incident::panic(payload));
-            return;
-        }
-        self.report_own(name, told);
-        match self.raised.take() {
-            Some(error) => report_of(name, Phase::Body, told, Incident::error(&error)),
-            None => left.lost(name, told),
-        }
-        self.panicked = Some(payload);
-        self.cause = Cause::Panicked;
-    }
-
-    /// The entries outside of the one that interrupted the body are told of its error, unless a panic took its place.
-    fn interruption_goes_on(&mut self, of: Source) {
-        self.overtaken.retain(|(source, _)| *source != of);
-        if !self.interrupted || self.fired != Some(of) {
-            return;
-        }
-        (self.interrupted, self.fired, self.error) = (false, None, None);
-        if self.cause == Cause::Cancelled {
-            self.raised = self.own.take().and_then(|own| own.0);
-            self.cause = Cause::Failed(ErrorType::of::<E>());
         }
     }
 
@@ -1480,13 +1371,10 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             .running
             .as_ref()
             .map_or(type_name::<E>(), |running| running.name);
-        if let Some(error) = self.raised.take() {
-            report_of(name, Phase::Body, self.cause, Incident::error(&error));
-        }
-        if let Some(payload) = self.panicked.take() {
-            report_of(name, Phase::Body, self.cause, Incident::panic(payload));
-        }
-        self.cause = Cause::Dropped;
+        self.fired.clear();
+        let cause = self.leaving.cause();
+        let leaving = std::mem::replace(&mut self.leaving, Leaving::Dropped);
+        leaving.lost(&mut NothingLeft as &mut dyn Left, &Who::named(name, cause));
         drop(Interrupts::leave(&self.interrupts));
     }
 
@@ -1528,10 +1416,10 @@ impl<E: Debug + Send + 'static> StackExit<E> {
         };
         self.closing = None;
         drop(Interrupts::leave(&unwind.interrupts));
-        Poll::Ready(match (unwind.panicked, unwind.raised) {
-            (Some(payload), _) => Exited::Panicked(payload),
-            (None, Some(error)) => Exited::Failed(error),
-            (None, None) => Exited::Returned(unwind.suppressed),
+        Poll::Ready(match unwind.leaving {
+            Leaving::Panicked(payload) => Exited::Panicked(payload),
+            Leaving::Raised(error) => Exited::Failed(error),
+            _ => Exited::Returned(unwind.suppressed),
         })
     }
 }
@@ -1542,7 +1430,7 @@ impl<E: Debug + Send + 'static> Drop for StackExit<E> {
             return;
         };
         if let (Some(_), Some(innermost)) = (&self.wait, unwind.entries.len().checked_sub(1)) {
-            unwind.settled = Some((innermost, unwind.cause));
+            unwind.settled = Some((innermost, unwind.leaving.cause()));
         }
         unwind.dropped();
         if self.wait.is_none() && unwind.running.is_none() && unwind.is_done() {
@@ -1550,7 +1438,7 @@ impl<E: Debug + Send + 'static> Drop for StackExit<E> {
         }
         let (manager, cause) = match &unwind.running {
             Some(running) => (running.name, running.told),
-            None => (self.manager, unwind.cause),
+            None => (self.manager, unwind.leaving.cause()),
         };
         let (wait, closing) = (self.wait.take(), self.closing.take());
         if closing.is_some() {
