@@ -108,7 +108,7 @@ pub struct Raised<'a> {
 
 /// Views an error as [`dyn Error`](Error).
 #[derive(Clone, Copy)]
-pub(crate) struct AsError {
+pub struct AsError {
     pub(crate) by_ref: fn(&dyn Any) -> Option<&(dyn Error + 'static)>,
     pub(crate) by_mut: fn(&mut dyn Any) -> Option<&mut (dyn Error + 'static)>,
 }

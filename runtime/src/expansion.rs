@@ -36,6 +36,7 @@ pub use async_with_macros::{block_inner, generator_inner};
 pub use crate::__generator as generator;
 
 use crate::cause::{AsError, ErrorType, Outcome, Raised};
+use crate::leaving::{self, Leaving, Who};
 use crate::manager::{Exiting, Finished, Left, Payload, report_of};
 use crate::managers::MovedOn;
 use crate::nest::{self, Level, Member, Place, drop_caught};
@@ -274,6 +275,8 @@ pub const fn tie<K: Copy, F: Copy, V: Copy, H>(_: K, _: F, _: V) -> Tie<K, F, V,
 /// How to tell whether a `T` that leaves is a failure.
 pub trait Classify<T> {
     fn failure(value: &mut T) -> Failure<'_>;
+    /// How the error in a `T` is seen as a `dyn Error`.
+    fn view() -> Option<AsError>;
 }
 
 impl<T, K, F, V, H> Classify<T> for Tie<K, F, V, H>
@@ -285,8 +288,12 @@ where
             return value.failure();
         }
         let error = value.error()?;
-        let view = <T as MayShowError<V, H>>::view().map(|view| view.0);
-        Some((ErrorType::of::<T::Error>(), Some(Raised::new(error, view))))
+        let raised = Raised::new(error, <Self as Classify<T>>::view());
+        Some((ErrorType::of::<T::Error>(), Some(raised)))
+    }
+
+    fn view() -> Option<AsError> {
+        <T as MayShowError<V, H>>::view().map(|view| view.0)
     }
 }
 
@@ -346,119 +353,110 @@ impl<T, Others: Carries> Carries for Carried<T, Others> {
     }
 }
 
-/// What leaves the block, unless an exit changes it.
-enum Outgoing<R, V, J, E> {
+/// What the body ended with.
+pub(crate) enum Ending<R, V, J> {
     Value(V),
     /// With the values of all jumps, of which only its own can be there.
     Jump(u32, J),
     Left(R),
-    Interrupted(E),
-    /// Nothing: the block waits to be dropped by the one that is interrupted.
-    Cancelled,
-    /// Nothing any more: an exit inside a stack suppressed it.
-    Suppressed,
-    Panicked(Payload),
 }
 
-/// Looks for a failure in what leaves the block.
-type Classified<R, V, J, E> = fn(&mut Outgoing<R, V, J, E>) -> Failure<'_>;
+/// What is found in what the body ended with, and how an error of the function that the block is in is seen as a `dyn
+/// Error`.
+struct Found<'a> {
+    failure: Failure<'a>,
+    view: Option<AsError>,
+}
 
-impl<R, V, J: Carries, E> Outgoing<R, V, J, E> {
-    fn classified<RT: Classify<R>, VT: Classify<V>>(&mut self) -> Failure<'_> {
-        match self {
-            Outgoing::Value(value) => VT::failure(value),
-            Outgoing::Jump(_, carried) => carried.failure(),
-            Outgoing::Left(left) => RT::failure(left),
-            _ => None,
-        }
+/// Looks for a failure in what the body ended with. A pointer, so that what is held across an await names no more types
+/// than it must.
+struct Classified<R, V, J>(fn(Option<&mut Ending<R, V, J>>) -> Found<'_>);
+
+impl<R, V, J> Classified<R, V, J> {
+    fn by<RT: Classify<R>, VT: Classify<V>>() -> Self
+    where
+        J: Carries,
+    {
+        Self(|ending| Found {
+            failure: match ending {
+                Some(Ending::Value(value)) => VT::failure(value),
+                Some(Ending::Left(left)) => RT::failure(left),
+                Some(Ending::Jump(_, carried)) => carried.failure(),
+                None => None,
+            },
+            view: RT::view(),
+        })
+    }
+
+    fn failure<'a>(&self, ending: &'a mut Ending<R, V, J>) -> Failure<'a> {
+        (self.0)(Some(ending)).failure
+    }
+
+    fn view(&self) -> Option<AsError> {
+        (self.0)(None).view
+    }
+}
+
+impl<R, V, J> leaving::Ended<Ending<R, V, J>> for Classified<R, V, J> {
+    fn failure(&mut self, ending: &mut Ending<R, V, J>) -> Option<Incident> {
+        let (error_type, raised) = Classified::failure(self, ending)?;
+        Some(match raised {
+            Some(raised) => Incident::named_error(error_type.name(), &raised),
+            None => Incident::named_error(error_type.name(), &error_type.name()),
+        })
+    }
+
+    fn give_up(&mut self, ending: Ending<R, V, J>) -> Result<(), Payload> {
+        drop_caught(ending)
     }
 }
 
 /// How the body ended, while the exit runs.
 struct Settled<E, R, V, J> {
     cause: Cause,
-    outgoing: Outgoing<R, V, J, E>,
-    /// A pointer, so that what is held across an await names no more types than it must.
-    classified: Classified<R, V, J, E>,
+    leaving: Leaving<Ending<R, V, J>, E>,
+    classified: Classified<R, V, J>,
 }
 
-impl<E: Debug, R, V, J> Settled<E, R, V, J> {
-    /// A panic takes the place of what was going to leave: a failure and a later panic are reported.
-    fn panic(&mut self, manager: &'static str, payload: Payload, phase: Phase) {
-        if let Outgoing::Panicked(_) = self.outgoing {
-            report_of(manager, phase, self.cause, Incident::panic(payload));
-        } else {
-            self.lose(manager, self.cause);
-            self.outgoing = Outgoing::Panicked(payload);
-        }
-    }
-
-    /// Something else leaves in its place: a failure is reported.
-    fn lose(&mut self, manager: &'static str, cause: Cause) {
-        if let Some((phase, incident)) = self.failure() {
-            report_of(manager, phase, cause, incident);
-        }
-        // What it was may panic when it is dropped.
-        if let Err(later) = self.give_up() {
-            report_of(manager, Phase::Body, cause, Incident::panic(later));
-        }
-    }
-
-    fn give_up(&mut self) -> Result<(), Payload> {
-        drop_caught(mem::replace(&mut self.outgoing, Outgoing::Suppressed))
-    }
-
-    /// The failure in it, for the report.
-    fn failure(&mut self) -> Option<(Phase, Incident)> {
-        if let Outgoing::Interrupted(error) = &self.outgoing {
-            return Some((Phase::Interrupt, Incident::error(error)));
-        }
-        let (error_type, raised) = (self.classified)(&mut self.outgoing)?;
-        let incident = match raised {
-            Some(raised) => Incident::named_error(error_type.name(), &raised),
-            None => Incident::named_error(error_type.name(), &error_type.name()),
-        };
-        Some((Phase::Body, incident))
-    }
-
-    /// Whether the body completed: to its managers it may not have, when a generator's mark told otherwise.
-    fn is_completion(&mut self) -> bool {
-        matches!(
-            self.outgoing,
-            Outgoing::Value(_) | Outgoing::Jump(..) | Outgoing::Left(_)
-        ) && (self.classified)(&mut self.outgoing).is_none()
-    }
-}
-
-/// What left the body, while the exit is polled.
-struct Leaving<'a, E, R, V, J> {
+/// The same while the exit is polled.
+struct Beside<'a, E, R, V, J> {
     settled: &'a mut Settled<E, R, V, J>,
     cancelled: bool,
 }
 
-impl<E: Debug, R, V, J> Left for Leaving<'_, E, R, V, J> {
+impl<E: Debug, R, V, J> Left for Beside<'_, E, R, V, J> {
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
-        let Settled {
-            outgoing,
-            classified,
-            ..
-        } = &mut *self.settled;
-        if let Some((_, Some(raised))) = classified(outgoing) {
+        if let Leaving::Body(ending) = &mut self.settled.leaving
+            && let Some((_, Some(raised))) = self.settled.classified.failure(ending)
+        {
             show(raised);
         }
     }
 
-    fn lost(&mut self, manager: &'static str, cause: Cause) {
-        self.settled.lose(manager, cause);
+    fn view(&self) -> Option<AsError> {
+        self.settled.classified.view()
+    }
+
+    fn failure(&mut self) -> Option<Incident> {
+        let Settled {
+            leaving,
+            classified,
+            ..
+        } = &mut *self.settled;
+        match leaving {
+            Leaving::Body(ending) => leaving::Ended::failure(classified, ending),
+            _ => None,
+        }
     }
 
     fn give_up(&mut self) -> Result<(), Payload> {
-        self.settled.give_up()
+        mem::replace(&mut self.settled.leaving, Leaving::Nothing)
+            .give_up(&mut self.settled.classified)
     }
 
     fn drop_interrupt(&mut self) {
-        if let Outgoing::Interrupted(_) = self.settled.outgoing {
-            self.settled.outgoing = Outgoing::Suppressed;
+        if let Leaving::Interrupted(_) = self.settled.leaving {
+            self.settled.leaving = Leaving::Nothing;
         }
     }
 
@@ -490,32 +488,34 @@ where
     RT: Classify<R>,
     VT: Classify<V>,
 {
-    let mut settled = Settled {
-        cause: Cause::Completed,
-        outgoing: Outgoing::Suppressed,
-        classified: Outgoing::classified::<RT, VT>,
-    };
-    settled.outgoing = match (stopped.how, value) {
-        (How::Ended, Some(value)) => Outgoing::Value(value),
-        (How::Ended, None) => Outgoing::Jump(ended.jump().unwrap_or_default(), carried),
-        (How::Left(left), _) => Outgoing::Left(left),
+    let mut classified = Classified::by::<RT, VT>();
+    let mut leaving = match (stopped.how, value) {
+        (How::Ended, Some(value)) => Leaving::Body(Ending::Value(value)),
+        (How::Ended, None) => {
+            Leaving::Body(Ending::Jump(ended.jump().unwrap_or_default(), carried))
+        }
+        (How::Left(left), _) => Leaving::Body(Ending::Left(left)),
         (How::Interrupted(fired, left), value) => {
-            let left = left.map(Outgoing::Left).or(value.map(Outgoing::Value));
-            let jump = ended.jump().map(|number| Outgoing::Jump(number, carried));
+            let left = left.map(Ending::Left).or(value.map(Ending::Value));
+            let jump = ended.jump().map(|number| Ending::Jump(number, carried));
             if let Some(overtaken) = left.or(jump) {
-                settled.outgoing = overtaken;
-                settled.lose(scope.name(), Cause::Cancelled);
+                let who = Who::named(scope.name(), Cause::Cancelled);
+                Leaving::<_, E>::Body(overtaken).lost(&mut classified, &who);
             }
             match fired {
-                Fired::Error(error) => Outgoing::Interrupted(error),
-                Fired::Panic(payload) => Outgoing::Panicked(*payload),
+                Fired::Error(error) => Leaving::Interrupted(Some(error)),
+                Fired::Panic(payload) => Leaving::Panicked(*payload),
             }
         }
-        (How::Cancelled, _) => Outgoing::Cancelled,
-        (How::Panicked(payload), _) => Outgoing::Panicked(payload),
+        (How::Cancelled, _) => Leaving::Cancelled,
+        (How::Panicked(payload), _) => Leaving::Panicked(payload),
     };
     let mut late = stopped.late.map(|payload| (Phase::Body, payload));
-    settled.cause = match (settled.classified)(&mut settled.outgoing) {
+    let failure = match &mut leaving {
+        Leaving::Body(ending) => classified.failure(ending),
+        _ => None,
+    };
+    let mut cause = match failure {
         Some((error_type, raised)) => {
             if let Some((manager, resource)) = scope.manager_and_resource()
                 && let Some(raised) = raised
@@ -528,16 +528,22 @@ where
             }
             Cause::Failed(error_type)
         }
-        None => match &settled.outgoing {
-            Outgoing::Interrupted(_) | Outgoing::Cancelled => Cause::Cancelled,
-            Outgoing::Panicked(_) => Cause::Panicked,
+        None => match &leaving {
+            Leaving::Interrupted(_) | Leaving::Cancelled => Cause::Cancelled,
+            Leaving::Panicked(_) => Cause::Panicked,
             _ => scope.marked().unwrap_or(Cause::Completed),
         },
     };
     if let Some((phase, payload)) = late {
-        settled.panic(scope.name(), payload, phase);
-        settled.cause = Cause::Panicked;
+        let who = Who::named(scope.name(), cause);
+        leaving.panic(payload, phase, &mut classified, &who);
+        cause = Cause::Panicked;
     }
+    let settled = Settled {
+        cause,
+        leaving,
+        classified,
+    };
     Settling { scope, settled }
 }
 
@@ -614,19 +620,16 @@ pin_project! {
         // Dropped during the exit, what was to be raised after it has nobody to be raised to.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let Some(mut settled) = this.stage.take() else {
+            let Some(settled) = this.stage.take() else {
                 return;
             };
-            let lost = match settled.outgoing {
-                Outgoing::Panicked(payload) => Some((Phase::Body, Incident::panic(payload))),
-                // The interruption was to end this block, and so does the drop.
-                Outgoing::Interrupted(_) => None,
-                _ => settled.failure(),
-            };
-            if let Some((phase, incident)) = lost {
-                let manager = (this.of)(&this.exit).unwrap_or_else(|| this.place.name());
-                report_of(manager, phase, settled.cause, incident);
-            }
+            let Settled {
+                cause,
+                leaving,
+                mut classified,
+            } = settled;
+            let name = || (this.of)(&this.exit).unwrap_or_else(|| this.place.name());
+            leaving.lost(&mut classified, &Who::found_by(&name, cause));
         }
     }
 }
@@ -652,7 +655,7 @@ impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J>
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(nest::exiting(*this.place, cancelled, cx, |cx| {
-            (this.poll_exit)(this.exit, cx, &mut Leaving { settled, cancelled })
+            (this.poll_exit)(this.exit, cx, &mut Beside { settled, cancelled })
         }));
         let Some(settled) = this.stage.take() else {
             return Poll::Pending;
@@ -660,7 +663,7 @@ impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J>
         let member = this.member.take();
         let cancelled = member.as_ref().is_some_and(Member::is_cancelled);
         let name = || this.place.name();
-        let concluded = conclude(settled, exited, cancelled, name);
+        let concluded = conclude(settled, exited, cancelled, &name);
         if concluded.is_none() {
             *this.stage = Stage::Parked(name());
         }
@@ -672,63 +675,45 @@ impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J>
     }
 }
 
-/// What leaves the block: nothing, when the block is cancelled from further out. Then a failure cannot be raised any
-/// more, and is reported; a panic goes on.
+/// How control leaves the block; not at all, when one further out interrupts.
 fn conclude<E: Debug, R, V, J, S: ExitVerdict>(
-    mut settled: Settled<E, R, V, J>,
+    settled: Settled<E, R, V, J>,
     exited: Exited<S, E>,
     cancelled: bool,
-    name: impl Fn() -> &'static str,
+    name: &dyn Fn() -> &'static str,
 ) -> Option<Concluded<R, V, J, E, S::Skipped>> {
-    let cause = settled.cause;
-    match exited {
-        Exited::Returned(exit) => {
-            let suppressed = match (exit.verdict(), &settled.outgoing) {
-                (_, Outgoing::Suppressed) => true,
-                (Verdict::Propagate, _) => false,
-                (Verdict::Suppress, _) => matches!(cause, Cause::Failed(_) | Cause::Cancelled),
-                (Verdict::SuppressPanic, _) => cause != Cause::Completed,
-            };
-            match exit.skipped() {
-                Some(_) if suppressed && cancelled => return None,
-                Some(skipped) if suppressed => return Some(Concluded::Skipped(skipped)),
-                _ => {}
+    let Settled {
+        cause,
+        mut leaving,
+        mut classified,
+    } = settled;
+    let exited = match (&leaving, exited) {
+        // Who interrupted was a part of the manager, as a block around the yield of a generator is: it raises this.
+        (Leaving::Cancelled, Exited::Failed(error)) if !cancelled => {
+            return Some(Concluded::Raised(error));
+        }
+        (_, exited) => exited,
+    };
+    let who = Who::found_by(name, cause);
+    leaving.after(exited.verdict(), cancelled, &mut classified, &who);
+    match leaving {
+        Leaving::Body(mut ending) => {
+            // A generator's mark told the manager otherwise: so it does the next one further out.
+            if cause != Cause::Completed && classified.failure(&mut ending).is_none() {
+                nest::mark(cause);
             }
+            Some(match ending {
+                Ending::Value(value) => Concluded::Value(value),
+                Ending::Jump(number, carried) => Concluded::Jump(number, carried),
+                Ending::Left(left) => Concluded::Left(left),
+            })
         }
-        Exited::Failed(error)
-            if !cancelled
-                && (cause == Cause::Completed
-                    || matches!(settled.outgoing, Outgoing::Suppressed)) =>
-        {
-            // A value that is not passed on may panic when it is dropped.
-            let Err(payload) = settled.give_up() else {
-                return Some(Concluded::Raised(error));
-            };
-            report_of(name(), Phase::Exit, cause, Incident::error(&error));
-            settled.outgoing = Outgoing::Panicked(payload);
-        }
-        Exited::Failed(error) => {
-            report_of(name(), Phase::Exit, cause, Incident::error(&error));
-        }
-        Exited::Panicked(payload) => settled.panic(name(), payload, Phase::Exit),
-    }
-    if cause != Cause::Completed && settled.is_completion() {
-        nest::mark(cause);
-    }
-    if cancelled
-        && !matches!(settled.outgoing, Outgoing::Panicked(_))
-        && let Some((phase, incident)) = settled.failure()
-    {
-        report_of(name(), phase, cause, incident);
-    }
-    match settled.outgoing {
-        Outgoing::Panicked(payload) => resume_unwind(payload),
-        _ if cancelled => None,
-        Outgoing::Value(value) => Some(Concluded::Value(value)),
-        Outgoing::Jump(number, carried) => Some(Concluded::Jump(number, carried)),
-        Outgoing::Left(left) => Some(Concluded::Left(left)),
-        Outgoing::Interrupted(error) => Some(Concluded::Raised(error)),
-        Outgoing::Cancelled | Outgoing::Suppressed => None,
+        Leaving::Raised(error) => Some(Concluded::Raised(error)),
+        Leaving::Nothing => S::from_verdict(Verdict::Suppress)
+            .skipped()
+            .map(Concluded::Skipped),
+        Leaving::Panicked(payload) => resume_unwind(payload),
+        Leaving::Interrupted(_) | Leaving::Cancelled | Leaving::Dropped => None,
     }
 }
 

@@ -324,6 +324,9 @@ where
 {
     /// Polls it from its yield to its end, and then waits for what was detached in it.
     async fn exit(mut self, given: Given<R>, cause: Cause) -> Result<V, E> {
+        if let Some(level) = self.slot.lock().level {
+            nest::goes_on(level);
+        }
         self.slot.lock().exchange = Exchange::Back(cause, given);
         let result = poll_fn(|cx| self.poll_to_end(cx)).await;
         let children = match &mut self.suspended {
@@ -401,7 +404,12 @@ impl<F: Future + ?Sized, R, E> Around<F, R, E> {
         self.slot.lock().inside = body.map(|body| {
             let body: NonNull<dyn FnMut(&mut Context<'_>) + '_> = NonNull::from(body);
             // SAFETY: only the lifetime changes. It is taken back before this function ends, whichever way it does.
-            Body(unsafe { mem::transmute::<NonNull<dyn FnMut(&mut Context<'_>) + '_>, NonNull<dyn FnMut(&mut Context<'_>)>>(body) })
+            Body(unsafe {
+                mem::transmute::<
+                    NonNull<dyn FnMut(&mut Context<'_>) + '_>,
+                    NonNull<dyn FnMut(&mut Context<'_>)>,
+                >(body)
+            })
         });
         // It is suspended at its yield, and stays so: only the drivers of the blocks around that run.
         let _ = generator.poll(self.slot.name, true, cx);
@@ -582,7 +590,9 @@ where
         );
     };
     let given = poll_fn(|cx| {
-        let level = running.level.get_or_insert_with(|| Level::hidden(slot.name, cx));
+        let level = running
+            .level
+            .get_or_insert_with(|| Level::hidden(slot.name, cx));
         slot.lock().level = Some(level.place());
         if let Poll::Ready(ended) = running.poll(slot.name, false, cx) {
             return match ended {

@@ -19,9 +19,9 @@ use std::future::Future;
 use std::ops::DerefMut;
 
 use crate::expansion::{Conclude, Settling};
-use crate::nest::Level;
 use crate::generator::{Generated, SendBody, Yielded};
 use crate::manager::{Exiting, InFrame, Lending, Lends, Managed, Surviving, in_frame_exit};
+use crate::nest::Level;
 use crate::scope::{Interrupt, Parts, Scope};
 use crate::stack::{AsyncExitStack, StackError, Stacked};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, ScopedAsyncContextManager};

@@ -11,6 +11,7 @@ pub mod expansion;
 mod generator;
 pub mod guide;
 mod interruption;
+mod leaving;
 mod level;
 mod limits;
 mod manager;
@@ -52,10 +53,10 @@ pub use managers::{
 };
 #[cfg(feature = "tracing")]
 pub use managers::{InSpan, in_span};
-pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 #[cfg(feature = "tokio")]
 pub use nest::drain_timeout;
 pub use nest::{PendingExit, detach, drain, pending_exits, set_spawner};
+pub use protocol::{AsyncContextManager, ScopedAsyncContextManager};
 pub use stack::{
     AsyncExitStack, CleanUpOf, Closed, Enterable, EnteredInto, Handle, Loan, NoError, RaisedAs,
     Registrar, StackError, StackManager, Takes,

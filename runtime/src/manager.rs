@@ -13,11 +13,13 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::cause::AsError;
 use crate::limits::{self, Either};
 use crate::nest::{self, Children, Level, Place, abandoning, detach_exit, drop_caught};
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{
     AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
+    Verdict,
 };
 
 /// How an exit ended.
@@ -25,6 +27,17 @@ pub enum Exited<V, E> {
     Returned(V),
     Failed(E),
     Panicked(Payload),
+}
+
+impl<V: ExitVerdict, E> Exited<V, E> {
+    /// The same with the verdict as the enum.
+    pub(crate) fn verdict(self) -> Exited<Verdict, E> {
+        match self {
+            Exited::Returned(exit) => Exited::Returned(exit.verdict()),
+            Exited::Failed(error) => Exited::Failed(error),
+            Exited::Panicked(payload) => Exited::Panicked(payload),
+        }
+    }
 }
 
 /// What a panic carries.
@@ -138,8 +151,10 @@ pub(crate) async fn finish_exit<V, E>(exit: impl Exiting<V, E>) -> Finished<V, E
 pub trait Left {
     /// Shows the failure, if there is one.
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>));
-    /// Reports the failure, because a panic takes its place.
-    fn lost(&mut self, manager: &'static str, cause: Cause);
+    /// How an error that takes its place is seen as a `dyn Error`.
+    fn view(&self) -> Option<AsError>;
+    /// The failure, for the report.
+    fn failure(&mut self) -> Option<Incident>;
     /// It is suppressed, or something else leaves in its place. Fails with what panicked when it was dropped.
     fn give_up(&mut self) -> Result<(), Payload>;
     /// Drops what stands for the error of the interruption that ended the body, because the exit has the error itself.
@@ -153,7 +168,12 @@ pub(crate) struct NothingLeft;
 
 impl Left for NothingLeft {
     fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
-    fn lost(&mut self, _: &'static str, _: Cause) {}
+    fn view(&self) -> Option<AsError> {
+        None
+    }
+    fn failure(&mut self) -> Option<Incident> {
+        None
+    }
     fn give_up(&mut self) -> Result<(), Payload> {
         Ok(())
     }
@@ -170,7 +190,12 @@ struct InBody {
 
 impl Left for InBody {
     fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
-    fn lost(&mut self, _: &'static str, _: Cause) {}
+    fn view(&self) -> Option<AsError> {
+        None
+    }
+    fn failure(&mut self) -> Option<Incident> {
+        None
+    }
     fn give_up(&mut self) -> Result<(), Payload> {
         Ok(())
     }
@@ -205,7 +230,12 @@ pub trait Managed: Sized {
         owed: Option<Level>,
     ) -> impl Exiting<Self::Exit, Self::Error>;
     /// The block was dropped in its body.
-    fn abandon(self, resource: Self::Resource, children: Option<Arc<Children>>, owed: Option<Level>);
+    fn abandon(
+        self,
+        resource: Self::Resource,
+        children: Option<Arc<Children>>,
+        owed: Option<Level>,
+    );
     fn inspect(&mut self, resource: &mut Self::Resource, raised: Raised<'_>);
     fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<Self>;
     fn around_poll(&self) -> impl Sized;

@@ -101,6 +101,48 @@ pub enum Incident {
     TimedOut(Duration),
 }
 
+thread_local! {
+    /// The clean-up that is being cut off on this thread.
+    static CUT_OFF: Cell<Option<CutOff>> = const { Cell::new(None) };
+}
+
+#[derive(Clone, Copy)]
+struct CutOff {
+    cause: Cause,
+    /// A part of it was reported by its own name.
+    by_parts: bool,
+}
+
+/// Drops clean-up that was not finished, and says whether parts of it were reported by their own names.
+pub(crate) fn cutting_off(cause: Cause, drop: impl FnOnce()) -> bool {
+    let cut_off = CutOff {
+        cause,
+        by_parts: false,
+    };
+    let Ok(outer) = CUT_OFF.try_with(|current| current.replace(Some(cut_off))) else {
+        drop();
+        return false;
+    };
+    drop();
+    let inner = CUT_OFF.try_with(|current| current.replace(outer));
+    inner.ok().flatten().is_some_and(|cut_off| cut_off.by_parts)
+}
+
+/// Reports a part of the clean-up that is being cut off, if one is.
+pub(crate) fn cut_off(manager: &'static str) {
+    let Some(CutOff { cause, .. }) = CUT_OFF.try_with(Cell::get).ok().flatten() else {
+        return;
+    };
+    report(Entry {
+        manager,
+        phase: Phase::Exit,
+        cause,
+        incident: Incident::Unfinished,
+    });
+    let by_parts = true;
+    let _ = CUT_OFF.try_with(|current| current.set(Some(CutOff { cause, by_parts })));
+}
+
 impl Incident {
     pub(crate) fn error<E: Debug>(error: &E) -> Self {
         Self::named_error(std::any::type_name::<E>(), error)

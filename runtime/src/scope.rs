@@ -425,7 +425,9 @@ where
     }
 }
 
-impl<K: Managed<Error = E>, E: Debug, I: Interruption<E>, F: Future> DriveProjection<'_, '_, K, E, I, F> {
+impl<K: Managed<Error = E>, E: Debug, I: Interruption<E>, F: Future>
+    DriveProjection<'_, '_, K, E, I, F>
+{
     /// The body is interrupted from now on: by this manager, unless one further out does so in the very same poll, which is
     /// known in the next.
     fn fire(&mut self, member: &Member, with: Fired<E>, cx: &Context<'_>) {

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::manager::{abandoned, report_of};
-use crate::report::{Incident, Phase};
 use crate::nest::{Level, detach_exit};
+use crate::report::{Incident, Phase};
 use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause};
 

@@ -1,11 +1,13 @@
 //! What managers raise that do several things at once.
 
 use std::fmt::Debug;
+use std::mem;
 use std::panic::resume_unwind;
 
-use crate::Cause;
-use crate::manager::Payload;
-use crate::report::{Entry, Incident, Phase, report};
+use crate::leaving::{Leaving, Who};
+use crate::manager::{Exited, Left, NothingLeft, Payload};
+use crate::report::Phase;
+use crate::{Cause, Verdict};
 
 /// An error or a panic.
 pub(crate) enum Failure<E> {
@@ -23,49 +25,91 @@ impl<E> Failure<E> {
     }
 }
 
-/// A failure that waits for the exits, and where it comes from.
-pub(crate) struct Pending<E> {
-    pub(crate) failure: Failure<E>,
-    pub(crate) manager: &'static str,
-    pub(crate) phase: Phase,
+/// What is going to leave several managers that exit beside each other. Dropped before that, it is reported (rule ERR-5).
+pub(crate) struct Together<E: Debug> {
+    leaving: Leaving<Cause, E>,
+    /// What all of them are told.
+    cause: Cause,
+    /// Whose the failure is that is pending, and what ran.
+    from: (&'static str, Phase),
 }
 
-impl<E: Debug> Pending<E> {
-    pub(crate) fn report(self, cause: Cause) {
-        let Self {
-            failure,
-            manager,
-            phase,
-        } = self;
-        let incident = match failure {
-            Failure::Error(error) => Incident::error(&error),
-            Failure::Panic(payload) => Incident::panic(payload),
-        };
-        report(Entry {
-            manager,
-            phase,
+impl<E: Debug + 'static> Together<E> {
+    /// Their body ended so.
+    pub(crate) fn told(cause: Cause) -> Self {
+        Self {
+            leaving: Leaving::of(cause),
             cause,
-            incident,
-        });
-    }
-
-    /// Keeps the one of two failures that is raised, the first panic or else the first error, and reports the other.
-    fn and(self, later: Self, cause: Cause) -> Self {
-        let (first, other) = match (&self.failure, &later.failure) {
-            (Failure::Error(_), Failure::Panic(_)) => (later, self),
-            _ => (self, later),
-        };
-        other.report(cause);
-        first
-    }
-
-    /// Joins what is raised in the end. An error of an exit is, if the body completed (rule ERR-3); else it is reported.
-    pub(crate) fn add_to(self, pending: &mut Option<Self>, cause: Cause) {
-        let is_raised = cause.is_completed() || matches!(self.failure, Failure::Panic(_));
-        match pending.take() {
-            Some(first) => *pending = Some(first.and(self, cause)),
-            None if is_raised => *pending = Some(self),
-            None => self.report(cause),
+            from: ("", Phase::Body),
         }
+    }
+
+    /// This has failed before the exits.
+    pub(crate) fn failed(failure: Failure<E>, manager: &'static str) -> Self {
+        let leaving = match failure {
+            Failure::Error(error) => Leaving::Raised(error),
+            Failure::Panic(payload) => Leaving::Panicked(payload),
+        };
+        Self {
+            cause: leaving.cause(),
+            leaving,
+            from: (manager, Phase::Body),
+        }
+    }
+
+    /// What the exits are told.
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The error that is pending, to be shown.
+    pub(crate) fn error(&mut self) -> Option<&mut E> {
+        match &mut self.leaving {
+            Leaving::Raised(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Something panicked before the exits.
+    pub(crate) fn panicked(&mut self, payload: Payload) {
+        let (manager, phase) = self.from;
+        let who = Who::named(manager, self.cause).beside(manager, phase);
+        let left: &mut dyn Left = &mut NothingLeft;
+        self.leaving.panic(payload, Phase::Body, left, &who);
+        self.cause = self.leaving.cause();
+    }
+
+    /// One of the exits has failed. An error is raised if the body completed and no other one is (rule ERR-3).
+    pub(crate) fn exit_failed(&mut self, failure: Failure<E>, manager: &'static str) {
+        let exited = match failure {
+            Failure::Error(error) => Exited::<Verdict, E>::Failed(error),
+            Failure::Panic(payload) => Exited::Panicked(payload),
+        };
+        let (from, phase) = self.from;
+        let who = Who::named(manager, self.cause).beside(from, phase);
+        let before = mem::discriminant(&self.leaving);
+        let left: &mut dyn Left = &mut NothingLeft;
+        self.leaving.after(exited, false, left, &who);
+        if mem::discriminant(&self.leaving) != before {
+            self.from = (manager, Phase::Exit);
+        }
+    }
+
+    /// All exits have run.
+    pub(crate) fn conclude(mut self) -> Result<(), E> {
+        match mem::replace(&mut self.leaving, Leaving::Dropped) {
+            Leaving::Raised(error) => Err(error),
+            Leaving::Panicked(payload) => resume_unwind(payload),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<E: Debug> Drop for Together<E> {
+    fn drop(&mut self) {
+        let (manager, phase) = self.from;
+        let who = Who::named(manager, self.cause).beside(manager, phase);
+        let left: &mut dyn Left = &mut NothingLeft;
+        mem::replace(&mut self.leaving, Leaving::Dropped).lost(left, &who);
     }
 }

@@ -11,12 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use crate::cause::ErrorType;
 use crate::interruption::{MadeOf, fires};
 use crate::manager::{Exited, Managed, Payload, Surviving, exit_alone};
-use crate::managers::failure::{Failure, Pending};
+use crate::managers::failure::{Failure, Together};
 use crate::nest;
-use crate::report::Phase;
+use crate::report;
 use crate::scope::Scope;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
 
@@ -88,6 +87,16 @@ pub struct Join<T> {
     /// What stands for each in reports, once they are entered.
     names: [&'static str; MOST],
     interrupted_by: Arc<AtomicUsize>,
+}
+
+/// Dropped in place of their exits, as where the runtime shuts down, each is reported by its own name.
+impl<T> Drop for Join<T> {
+    fn drop(&mut self) {
+        if self.managers.is_some() {
+            let entered = self.names.iter().rev().filter(|name| !name.is_empty());
+            entered.for_each(|name| report::cut_off(name));
+        }
+    }
 }
 
 /// How many can be joined.
@@ -170,39 +179,30 @@ fn inspect_all<const N: usize>(inspects: [&mut dyn FnMut(Raised<'_>); N], mut ra
     }
 }
 
-/// Shows the failure of an enter to those that were entered, and says what they are told.
+/// Shows the failure of an enter to those that were entered.
 fn inspect_entered<E: Debug + 'static, const N: usize>(
-    pending: &mut Pending<E>,
+    together: &mut Together<E>,
     inspects: [&mut dyn FnMut(Raised<'_>); N],
-) -> Cause {
-    let Failure::Error(error) = &mut pending.failure else {
-        return Cause::Panicked;
+) {
+    let Some(error) = together.error() else {
+        return;
     };
-    let cause = Cause::Failed(ErrorType::of::<E>());
     let inspect = || inspect_all(inspects, Raised::from_debug(error));
-    match catch_unwind(AssertUnwindSafe(inspect)) {
-        Ok(()) => cause,
-        Err(payload) => {
-            let panic = Pending {
-                failure: Failure::Panic(payload),
-                ..*pending
-            };
-            std::mem::replace(pending, panic).report(cause);
-            Cause::Panicked
-        }
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
+        together.panicked(payload);
     }
 }
 
 /// Exits all, and returns their verdicts, or what is to be raised. What is not raised is reported.
-async fn exit_all<E: Debug, const N: usize>(
+async fn exit_all<E: Debug + 'static, const N: usize>(
     parts: [Part<'_, Result<Verdict, E>>; N],
     names: [&'static str; MOST],
-    cause: Cause,
-    pending: Option<Pending<E>>,
-) -> Result<[Verdict; N], Failure<E>> {
-    let mut unraised = Unraised { pending, cause };
+    mut unfinished: Unfinished,
+    mut together: Together<E>,
+) -> Result<[Verdict; N], E> {
     let mut verdicts = [Verdict::Propagate; N];
     let exits = concurrently(parts, (0..N).rev(), |number, exited| {
+        unfinished.0[number] = "";
         let failure = match exited {
             Ok(Ok(verdict)) => {
                 verdicts[number] = verdict;
@@ -211,32 +211,20 @@ async fn exit_all<E: Debug, const N: usize>(
             Ok(Err(error)) => Failure::Error(error),
             Err(payload) => Failure::Panic(payload),
         };
-        let failed = Pending {
-            failure,
-            manager: names[number],
-            phase: Phase::Exit,
-        };
-        failed.add_to(&mut unraised.pending, cause);
+        together.exit_failed(failure, names[number]);
         ControlFlow::<Infallible>::Continue(())
     });
     let ControlFlow::Continue(()) = exits.await;
-    match unraised.pending.take() {
-        None => Ok(verdicts),
-        Some(pending) => Err(pending.failure),
-    }
+    together.conclude().map(|()| verdicts)
 }
 
-/// What is going to be raised after the exits. Dropped before that, it is reported (rule ERR-5).
-struct Unraised<E: Debug> {
-    pending: Option<Pending<E>>,
-    cause: Cause,
-}
+/// Those whose exit has not ended. Dropped before that, as where the runtime shuts down, each is reported by its own name.
+struct Unfinished([&'static str; MOST]);
 
-impl<E: Debug> Drop for Unraised<E> {
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(pending) = self.pending.take() {
-            pending.report(self.cause);
-        }
+        let unfinished = self.0.iter().rev().filter(|name| !name.is_empty());
+        unfinished.for_each(|name| report::cut_off(name));
     }
 }
 
@@ -250,7 +238,12 @@ async fn exit_entered<M: AsyncContextManager>(
     }
     let (manager, resource, level) = scope.into_exit();
     let (place, children) = (level.place(), level.take_children());
-    let mut exit = pin!(exit_alone(manager.exit(resource, cause, children, Some(level))));
+    let mut exit = pin!(exit_alone(manager.exit(
+        resource,
+        cause,
+        children,
+        Some(level)
+    )));
     match poll_fn(|cx| nest::exiting(place, false, cx, |cx| exit.as_mut().poll(cx))).await {
         Exited::Returned(verdict) => Ok(verdict.verdict()),
         Exited::Failed(error) => Err(error),
@@ -318,24 +311,22 @@ macro_rules! join_managers {
                 ])
                 .await;
                 if let Some(failure) = failure {
-                    let mut pending = Pending {
-                        failure,
-                        manager: type_name::<Self>(),
-                        phase: Phase::Body,
-                    };
-                    let cause = inspect_entered(
-                        &mut pending,
+                    let mut together = Together::failed(failure, type_name::<Self>());
+                    inspect_entered(
+                        &mut together,
                         [&mut |raised| $a.inspect(raised), $(&mut |raised| $m.inspect(raised)),+],
                     );
+                    let cause = together.cause();
                     let exited = exit_all(
                         [pin!(exit_entered($a, cause)), $(pin!(exit_entered($m, cause))),+],
                         self.names,
-                        cause,
-                        Some(pending),
+                        // Each goes on by itself.
+                        Unfinished([""; MOST]),
+                        together,
                     )
                     .await;
                     match exited {
-                        Err(failure) => return Err(failure.raise()),
+                        Err(error) => return Err(error),
                         Ok(_) => unreachable!("the failure of the enter stays pending"),
                     }
                 }
@@ -351,20 +342,17 @@ macro_rules! join_managers {
                 cause: Cause,
             ) -> Result<Self::Exit, Self::Error> {
                 let ($a, $($m),+) = self.take();
-                let exited = exit_all(
+                let verdicts = exit_all(
                     [
                         pin!(exit($a, $a_resource, cause)),
                         $(pin!(exit($m, $resource, cause))),+
                     ],
                     self.names,
-                    cause,
-                    None,
+                    Unfinished(self.names),
+                    Together::told(cause),
                 )
-                .await;
-                match exited {
-                    Ok(verdicts) => Ok(self.decide(&verdicts, cause)),
-                    Err(failure) => Err(failure.raise()),
-                }
+                .await?;
+                Ok(self.decide(&verdicts, cause))
             }
 
             fn inspect(

@@ -12,11 +12,11 @@ use pin_project_lite::pin_project;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::failure::{Failure, Pending};
+use super::failure::{Failure, Together};
 use super::move_on_when_cancelled;
 use crate::expansion::Never;
-use crate::report::{self, Collector, Entry, Incident, Phase};
 use crate::nest::{self, Surroundings, Waiting};
+use crate::report::{self, Collector, Entry, Incident, Phase};
 use crate::{AsyncContextManager, Cause, Interruption, async_with};
 
 /// Lends the block a group of tasks, and waits for all of them before the block ends: structured concurrency.
@@ -324,19 +324,11 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
                 group.poll_failure(cx)
             })
         };
-        let mut pending = None;
+        let mut together = Together::told(cause);
         while let Some(failure) = next().await {
-            let failed = Pending {
-                failure,
-                manager: type_name::<Self>(),
-                phase: Phase::Exit,
-            };
-            failed.add_to(&mut pending, cause);
+            together.exit_failed(failure, type_name::<Self>());
         }
-        match pending {
-            None => Ok(()),
-            Some(Pending { failure, .. }) => Err(failure.raise()),
-        }
+        together.conclude()
     }
 
     fn interrupt(&self, _: &Tasks<E>) -> impl Interruption<E> + Send + use<E> {

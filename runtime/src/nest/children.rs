@@ -56,7 +56,9 @@ impl Children {
         struct Waiting(Arc<Children>, Option<u64>);
         impl Drop for Waiting {
             fn drop(&mut self) {
-                let waiter = self.1.and_then(|number| self.0.lock().waiters.remove(&number));
+                let waiter = self
+                    .1
+                    .and_then(|number| self.0.lock().waiters.remove(&number));
                 drop(waiter);
             }
         }

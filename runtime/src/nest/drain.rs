@@ -76,7 +76,11 @@ fn counts(seen: &Seen, runtime: u64) -> bool {
 fn around() -> Vec<Place> {
     let mut found = Vec::new();
     let mut ahead: Vec<Place> = enclosing().into_iter().collect();
-    ahead.extend(current(|current| current.waited_by.get()).into_iter().flatten());
+    ahead.extend(
+        current(|current| current.waited_by.get())
+            .into_iter()
+            .flatten(),
+    );
     while let Some(place) = ahead.pop() {
         let Some(slot) = place.open().filter(|_| !found.contains(&place)) else {
             continue;
@@ -183,8 +187,9 @@ impl Waiting {
         } = self;
         // Who is in no block is waited for by none that could wait for this.
         let gives_way = |seen: &Seen| !around.is_empty() && seen.drains > 0;
-        let is_owed =
-            |seen: &Seen| counts(seen, *runtime) && !around.contains(&seen.place) && !gives_way(seen);
+        let is_owed = |seen: &Seen| {
+            counts(seen, *runtime) && !around.contains(&seen.place) && !gives_way(seen)
+        };
         (0..TRIES).find_map(|_| search.finds(is_owed))
     }
 }

@@ -132,31 +132,14 @@ pub(crate) fn detach_exit(
     level: Option<Level>,
     cleanup: impl Future<Output = ()> + Send + 'static,
 ) {
-    detach_as(manager, cause, level, true, cleanup);
-}
-
-/// As [`detach_exit`], of clean-up that reports by itself what of it is not finished.
-pub(crate) fn detach_several(
-    manager: &'static str,
-    cause: Cause,
-    level: Option<Level>,
-    cleanup: impl Future<Output = ()> + Send + 'static,
-) {
-    detach_as(manager, cause, level, false, cleanup);
-}
-
-fn detach_as(
-    manager: &'static str,
-    cause: Cause,
-    level: Option<Level>,
-    is_one: bool,
-    cleanup: impl Future<Output = ()> + Send + 'static,
-) {
     let abandoned = abandoned();
     let block = abandoned.as_ref().and_then(|abandoned| abandoned.place);
     let level = level.unwrap_or_else(|| Level::of_clean_up(manager, abandoned.as_ref()));
     let runtimes = level.hand_over();
-    let ticket = ticket(block.unwrap_or(level.place()), level.0.runtime.load(Relaxed));
+    let ticket = ticket(
+        block.unwrap_or(level.place()),
+        level.0.runtime.load(Relaxed),
+    );
     if let Some(ticket) = &ticket {
         let set = Arc::clone(ticket.children());
         level.0.change(|cold| cold.waited_for_in = Some(set));
@@ -165,7 +148,7 @@ fn detach_as(
         manager,
         cause,
         collector: report::current(),
-        armed: is_one,
+        armed: true,
     };
     let job: Job = match abandoned.and_then(|abandoned| abandoned.children) {
         None => Box::pin(cleanup),
@@ -175,7 +158,10 @@ fn detach_as(
         }),
     };
     #[cfg(feature = "tracing")]
-    let span = level.0.seldom(|cold| cold.span.clone()).unwrap_or_else(tracing::Span::none);
+    let span = level
+        .0
+        .seldom(|cold| cold.span.clone())
+        .unwrap_or_else(tracing::Span::none);
     let detached = Detached {
         job: Some(job),
         level,
@@ -475,7 +461,11 @@ impl Drop for Detached {
     fn drop(&mut self) {
         let job = self.job.take();
         let _inside = self.level.enter(None);
-        let dropped = report::within(self.sentinel.collector.clone(), || drop_caught(job));
+        let mut dropped = Ok(());
+        let by_parts = report::within(self.sentinel.collector.clone(), || {
+            report::cutting_off(self.sentinel.cause, || dropped = drop_caught(job))
+        });
+        self.sentinel.armed &= !by_parts;
         if let Err(payload) = dropped {
             self.sentinel.report(Incident::panic(payload));
         }

@@ -37,7 +37,10 @@ pub(crate) use handover::local;
 pub(crate) use handover::{abandoning, detach_exit, drop_caught};
 pub use handover::{detach, set_spawner};
 pub(crate) use member::{Member, Progress};
-use slot::{AROUND, COLD, DETACHED, ENTERING, EXITING, Free, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER, SHIELD, Slot};
+use slot::{
+    AROUND, COLD, DETACHED, ENTERING, EXITING, Free, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER,
+    SHIELD, Slot,
+};
 
 use crate::Cause;
 use crate::executor::{Runtime, Task};
@@ -118,16 +121,19 @@ impl Current {
         let task = Task::current();
         Whereabouts {
             task,
-            under: innermost.filter(|_| task == self.task.get()).map(Slot::place),
+            under: innermost
+                .filter(|_| task == self.task.get())
+                .map(Slot::place),
             is_nested: false,
         }
     }
 
     /// The level whose body runs, if it is in this task.
     fn body(&self) -> Option<&'static Slot> {
-        self.level.get().filter(|_| self.task.get() == Task::current())
+        self.level
+            .get()
+            .filter(|_| self.task.get() == Task::current())
     }
-
 }
 
 /// A slot, and the how-manieth use of it.
@@ -168,9 +174,7 @@ struct Cold {
     mark: Option<Cause>,
     /// The runtime, of a level that has waited and is inside of none.
     runtime: Runtime,
-    /// The innermost of the levels of generators that are around the body.
-    around: Option<Place>,
-    /// Those of generators that have yielded in the enter: the innermost one, and the generator's own.
+    /// The levels of generators that are around the body: each generator's innermost one, and its own.
     yielded: Vec<(Place, Place)>,
     /// Of an exit that goes on alone: where its ticket is from.
     waited_for_in: Option<Arc<Children>>,
@@ -194,11 +198,14 @@ impl Slot {
 
     /// What it is inside of.
     fn outward(&self) -> Option<Place> {
-        if self.has(AROUND) {
-            self.seldom(|cold| cold.around)
-        } else {
-            self.under()
-        }
+        let around = |cold: &mut Cold| {
+            let innermost = cold.yielded.iter().rev().map(|(innermost, _)| *innermost);
+            innermost
+                .filter(|innermost| innermost.open().is_some())
+                .next()
+        };
+        let around = self.has(AROUND).then(|| self.seldom(around));
+        around.flatten().or_else(|| self.under())
     }
 
     /// The membership of what is opened in the body: clean-up is not interrupted, nor what a shield is around.
@@ -280,8 +287,12 @@ impl Level {
     #[inline]
     pub(crate) fn arm(&self) {
         let Self(slot) = self;
-        if slot.has(COLD) {
-            self.move_into_generators();
+        if slot.has(COLD)
+            && let Some(yielded) = slot.seldom(|cold| Some(cold.yielded.clone()))
+            && !yielded.is_empty()
+        {
+            move_into(slot, &yielded);
+            slot.set(AROUND, true);
         }
         slot.set(HIDDEN | ENTERING, false);
         #[cfg(feature = "tracing")]
@@ -289,32 +300,24 @@ impl Level {
         slot.reopen();
     }
 
-    #[cold]
-    fn move_into_generators(&self) {
-        let yielded = self.0.change(|cold| cold.yielded.clone());
-        let mut outside = self.0.under();
-        for (innermost, generator) in yielded {
-            let (Some(_), Some(generator)) = (innermost.open(), generator.open()) else {
-                continue;
-            };
-            generator.set_under(outside);
-            outside = Some(innermost);
-        }
-        if outside != self.0.under() {
-            self.0.set(AROUND, true);
-            self.0.change(|cold| cold.around = outside);
-        }
-    }
-
-    /// What was entered is a part of what is entered here: so the generators are around that.
+    /// What was entered is a part of what is entered here, or of the body: so the generators are around that.
     pub(crate) fn join(self) {
-        let yielded = self.0.seldom(|cold| Some(std::mem::take(&mut cold.yielded)));
-        let entering = enclosing().and_then(Place::open);
-        if let (Some(yielded), Some(entering)) = (yielded, entering)
-            && !yielded.is_empty()
-        {
-            entering.change(|cold| cold.yielded.extend(yielded));
+        let yielded = self
+            .0
+            .seldom(|cold| Some(std::mem::take(&mut cold.yielded)));
+        let whole = enclosing().and_then(Place::open);
+        let (Some(yielded), Some(whole)) = (yielded, whole) else {
+            return;
+        };
+        if yielded.is_empty() {
+            return;
         }
+        let is_open = !whole.has(ENTERING);
+        if is_open {
+            move_into(whole, &yielded);
+        }
+        whole.change(|cold| cold.yielded.extend(yielded));
+        whole.set(AROUND, is_open);
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -333,7 +336,10 @@ impl Level {
         let context = address(cx);
         current(|current| {
             let at = current.whereabouts(context);
-            if at.under != slot.under() || at.task.0 != slot.task.load(Relaxed) || at.task == Task::UNKNOWN {
+            if at.under != slot.under()
+                || at.task.0 != slot.task.load(Relaxed)
+                || at.task == Task::UNKNOWN
+            {
                 follow(slot, at);
             }
             if !at.is_nested {
@@ -353,8 +359,7 @@ impl Level {
     #[inline]
     pub(crate) fn may_be_member(&self) -> bool {
         const SELDOM: usize = MEMBER | HIDDEN;
-        self.0.has(MEMBER | AROUND)
-            || self.0.under().is_some_and(|under| under.slot.has(SELDOM))
+        self.0.has(MEMBER | AROUND) || self.0.under().is_some_and(|under| under.slot.has(SELDOM))
     }
 
     /// The membership of what the body is in.
@@ -412,7 +417,9 @@ impl Level {
     /// The runtime that a level belongs to, of those that have waited.
     fn runtime_of(place: Place) -> Runtime {
         outwards(Some(place))
-            .find_map(|slot| slot.seldom(|cold| cold.runtime.is_known().then(|| cold.runtime.clone())))
+            .find_map(|slot| {
+                slot.seldom(|cold| cold.runtime.is_known().then(|| cold.runtime.clone()))
+            })
             .unwrap_or_default()
     }
 }
@@ -433,7 +440,9 @@ impl Drop for Level {
 fn waits(slot: &Slot) {
     current(|current| {
         if slot.since.load(Relaxed) == 0 {
-            let _ = slot.since.compare_exchange(0, now(current), Relaxed, Relaxed);
+            let _ = slot
+                .since
+                .compare_exchange(0, now(current), Relaxed, Relaxed);
         }
         // One inside that waits has the runtime for all that it is dropped with.
         if !slot.has(HAS_RUNTIME) && !current.is_noted.get() {
@@ -462,6 +471,34 @@ fn empty(slot: &Slot) {
     }
     if let Some(children) = &cold.children {
         children.pass_on();
+    }
+}
+
+/// The level is inside of these generators from now on, one in the other.
+#[cold]
+fn move_into(slot: &Slot, generators: &[(Place, Place)]) {
+    let mut outside = slot.outward();
+    for (innermost, generator) in generators {
+        if let Some(generator) = generator.open() {
+            generator.set_under(outside);
+            outside = Some(*innermost);
+        }
+    }
+}
+
+/// A generator goes on after its yield: its levels are around nothing any more.
+pub(crate) fn goes_on(generator: Place) {
+    let under = std::iter::successors(enclosing().and_then(Place::open), |slot| {
+        slot.under()?.open()
+    });
+    for slot in under {
+        let is_left = slot.seldom(|cold| {
+            cold.yielded.retain(|(_, other)| *other != generator);
+            Some(!cold.yielded.is_empty())
+        });
+        if slot.has(AROUND) && is_left == Some(false) {
+            slot.set(AROUND, false);
+        }
     }
 }
 
@@ -544,7 +581,9 @@ pub(crate) fn exiting<T>(
             }
             Inside {
                 // What is current may be another task's.
-                level: current.level.replace(current.level.get().filter(|_| is_here)),
+                level: current
+                    .level
+                    .replace(current.level.get().filter(|_| is_here)),
                 exiting: current.exiting.replace(Some(slot)),
                 task: current.task.replace(at.task),
                 context: current.context.replace(context),

@@ -21,7 +21,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use super::{Cold, Place, current};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Mutex, MutexGuard, fence, shared, thread_local};
+use crate::sync::{
+    AtomicPtr, AtomicU64, AtomicUsize, Mutex, MutexGuard, fence, shared, thread_local,
+};
 
 /// Something lies in [`Cold`].
 pub(super) const COLD: usize = 1;
@@ -223,7 +225,10 @@ impl Seen {
         }
         let since = &self.place.slot.since;
         let now = super::read_clock();
-        since.compare_exchange(0, now, Relaxed, Relaxed).err().unwrap_or(now)
+        since
+            .compare_exchange(0, now, Relaxed, Relaxed)
+            .err()
+            .unwrap_or(now)
     }
 }
 
@@ -327,7 +332,8 @@ impl Slot {
             return None;
         }
         // SAFETY: as in `name`.
-        let name = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(name, length)) };
+        let name =
+            unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(name, length)) };
         Some(Seen {
             name,
             flags,
@@ -335,7 +341,10 @@ impl Slot {
             since,
             number,
             drains,
-            place: Place { slot: self, generation },
+            place: Place {
+                slot: self,
+                generation,
+            },
         })
     }
 }
@@ -362,7 +371,11 @@ impl Search {
     /// While one level ends, another may be opened in a slot that was passed already. Generations only grow: when a second
     /// pass finds the same sum of them, nothing has changed between the two, and all were seen at one moment.
     pub(super) fn finds(&mut self, is: impl Fn(&Seen) -> bool) -> Option<bool> {
-        if self.found.and_then(Place::see).is_some_and(|seen| is(&seen)) {
+        if self
+            .found
+            .and_then(Place::see)
+            .is_some_and(|seen| is(&seen))
+        {
             return Some(true);
         }
         self.chunks.clone_from(&lock(&CHUNKS));
@@ -392,7 +405,12 @@ impl Search {
 /// The slots in use, each as it was at some moment.
 pub(super) fn all() -> Vec<Seen> {
     let chunks = lock(&CHUNKS).clone();
-    chunks.iter().copied().flatten().filter_map(Slot::see).collect()
+    chunks
+        .iter()
+        .copied()
+        .flatten()
+        .filter_map(Slot::see)
+        .collect()
 }
 
 impl Slot {

@@ -1,0 +1,251 @@
+//! Which entries interrupt the block of a stack, or the exits of those further in.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::as_manager::StackError;
+use super::bounds::RaisedAs;
+use super::pile::{Key, Pile};
+use super::{BoxFuture, lock};
+use crate::AsyncContextManager;
+use crate::Interruption as _;
+use crate::executor::poll_unconstrained;
+use crate::interruption::fires;
+use crate::manager::Payload;
+use crate::sync::Mutex;
+
+/// The interrupt of an entry. It is polled only when it was woken: so a stack of many costs no more than one of a few.
+pub(super) struct Interrupt<E> {
+    interrupt: BoxFuture<Option<E>>,
+    waker: Waker,
+}
+
+/// What one poll of it came to.
+pub(super) enum Polled<E> {
+    Pending,
+    Fired(Option<E>),
+    Panicked(Payload),
+}
+
+/// What came of a poll of all.
+pub(super) enum Fires<E> {
+    Not,
+    /// The outermost that did, and its error; none, if the manager goes on after that.
+    Error(Key, Option<E>),
+    Panic(Key, Payload),
+}
+
+impl<E> Interrupt<E> {
+    pub(super) fn new(interrupt: BoxFuture<Option<E>>, of: Key, alarms: &Arc<Alarms>) -> Self {
+        let alarms = Arc::clone(alarms);
+        Self {
+            interrupt,
+            waker: Waker::from(Arc::new(Alarm { of, alarms })),
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> Polled<E> {
+        let mut cx = Context::from_waker(&self.waker);
+        let poll = |cx: &mut Context<'_>| self.interrupt.as_mut().poll(cx);
+        match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(&mut cx, poll))) {
+            Ok(Poll::Pending) => Polled::Pending,
+            Ok(Poll::Ready(error)) => Polled::Fired(error),
+            Err(payload) => Polled::Panicked(payload),
+        }
+    }
+}
+
+/// The interrupt of a manager that may ask for one.
+pub(super) fn interrupt_of<M, E, K>(
+    manager: &M,
+    resource: &M::Resource,
+) -> Option<BoxFuture<Option<E>>>
+where
+    M: AsyncContextManager<Error: RaisedAs<E, K>>,
+    E: 'static,
+    K: 'static,
+{
+    let interrupt = manager.interrupt(resource);
+    (!interrupt.is_never()).then(|| Box::pin(async { fires(interrupt).await.raised_as() }) as _)
+}
+
+/// Which interrupts were woken, and who is to poll them.
+#[derive(Default)]
+pub(super) struct Alarms(Mutex<Rung>);
+
+#[derive(Default)]
+struct Rung {
+    keys: BTreeSet<Key>,
+    waker: Option<Waker>,
+}
+
+struct Alarm {
+    of: Key,
+    alarms: Arc<Alarms>,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.alarms.ring(self.of);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.alarms.ring(self.of);
+    }
+}
+
+impl Alarms {
+    pub(super) fn ring(&self, key: Key) {
+        let waker = {
+            let mut rung = lock(&self.0);
+            rung.keys.insert(key);
+            rung.waker.clone()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whose poll it is to be from now on.
+    pub(super) fn ring_for(&self, waker: &Waker) {
+        let mut rung = lock(&self.0);
+        let known = rung.waker.as_ref();
+        if !known.is_some_and(|known| known.will_wake(waker)) {
+            let before = rung.waker.replace(waker.clone());
+            // Without the lock: a task may go with its last waker, and stacks with it.
+            drop(rung);
+            drop(before);
+        }
+    }
+
+    /// Those that were woken since the last time.
+    pub(super) fn take(&self) -> BTreeSet<Key> {
+        std::mem::take(&mut lock(&self.0).keys)
+    }
+}
+
+/// Who interrupts the block of a stack.
+pub(super) struct Interrupts<E> {
+    /// Whose entries may.
+    pile: Arc<Pile<E>>,
+    /// The last one, and before it those that it overtook: it is further out.
+    pub(super) fired: Fired<E>,
+    /// The last one did so in the last poll.
+    just_fired: bool,
+    /// Of a stack that is a manager, and interrupted with no error to raise.
+    pub(super) moves_on: bool,
+    /// What it then failed with.
+    pub(super) failed: Option<E>,
+}
+
+/// Who interrupted, and with which error.
+pub(super) type Fired<E> = Vec<(Source, Option<E>)>;
+
+/// Where an interruption comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Entry(Key),
+    /// An entry that has left the stack since. It counts as one further out than all.
+    Gone,
+    /// Whoever is outside of the stack.
+    Outside,
+}
+
+impl<E: 'static> Interrupts<E> {
+    /// These entries interrupt from now on.
+    pub(super) fn by(pile: Arc<Pile<E>>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            pile,
+            fired: Vec::new(),
+            just_fired: false,
+            moves_on: false,
+            failed: None,
+        }))
+    }
+
+    /// The entries leave the stack, which goes on with others.
+    pub(super) fn leave(this: &Mutex<Self>, pile: Arc<Pile<E>>) {
+        let before = {
+            let mut interrupts = lock(this);
+            for (source, _) in &mut interrupts.fired {
+                *source = Source::Gone;
+            }
+            std::mem::replace(&mut interrupts.pile, pile)
+        };
+        drop(before);
+    }
+
+    /// Polls them. With `below`, those further out than that.
+    fn poll(this: &Mutex<Self>, below: Option<Key>, cx: &mut Context<'_>) -> Fires<E> {
+        let pile = Arc::clone(&lock(this).pile);
+        pile.poll_interrupts(below, cx)
+    }
+
+    /// While the blocks inside end after an interruption: one further out may interrupt in its place.
+    pub(super) fn poll_further_out(
+        this: &Mutex<Self>,
+        cx: &mut Context<'_>,
+        mut panicked: impl FnMut(Payload),
+    ) {
+        let last = lock(this).fired.last().map(|(source, _)| *source);
+        let Some(Source::Entry(at)) = last else {
+            return;
+        };
+        loop {
+            match Self::poll(this, Some(at), cx) {
+                Fires::Not => return,
+                Fires::Panic(_, payload) => panicked(payload),
+                Fires::Error(by, error) => {
+                    let mut interrupts = lock(this);
+                    interrupts.fired.push((Source::Entry(by), error));
+                    interrupts.just_fired = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// In the poll after that in which one fired: whoever is outside of the stack may have interrupted in the very same.
+    pub(super) fn settle(this: &Mutex<Self>, is_cancelled: bool) {
+        let mut interrupts = lock(this);
+        if std::mem::take(&mut interrupts.just_fired)
+            && is_cancelled
+            && let Some((_, error)) = interrupts.fired.last_mut()
+        {
+            *error = None;
+        }
+    }
+}
+
+/// Resolves when one of the managers interrupts. Of those that do together, the outermost counts.
+pub(super) struct StackInterrupt<E> {
+    pub(super) interrupts: Arc<Mutex<Interrupts<E>>>,
+    /// The exit of the block takes the error from the stack itself.
+    pub(super) in_block: bool,
+}
+
+impl<E: 'static> Future for StackInterrupt<E> {
+    type Output = StackError<E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StackError<E>> {
+        let (by, error) = match Interrupts::poll(&self.interrupts, None, cx) {
+            Fires::Not => return Poll::Pending,
+            Fires::Panic(_, payload) => resume_unwind(payload),
+            Fires::Error(by, error) => (by, error),
+        };
+        let mut interrupts = lock(&self.interrupts);
+        let (kept, raised) = match error {
+            _ if self.in_block => (error, StackError::kept()),
+            Some(error) => (None, StackError::of(error)),
+            None => {
+                interrupts.moves_on = true;
+                (None, StackError::moved_on(Arc::clone(&self.interrupts)))
+            }
+        };
+        interrupts.fired.push((Source::Entry(by), kept));
+        interrupts.just_fired = true;
+        Poll::Ready(raised)
+    }
+}
