@@ -498,13 +498,22 @@ where
         (How::Interrupted(fired, left), value) => {
             let left = left.map(Ending::Left).or(value.map(Ending::Value));
             let jump = ended.jump().map(|number| Ending::Jump(number, carried));
-            if let Some(overtaken) = left.or(jump) {
-                let who = Who::named(scope.name(), Cause::Cancelled);
-                Leaving::<_, E>::Body(overtaken).lost(&mut classified, &who);
-            }
-            match fired {
-                Fired::Error(error) => Leaving::Interrupted(Some(error)),
-                Fired::Panic(payload) => Leaving::Panicked(*payload),
+            let who = Who::named(scope.name(), Cause::Cancelled);
+            match (left.or(jump), fired) {
+                // The block of a generator's user has panicked, and that goes on.
+                (Some(ending), Fired::Error(error)) if scope.marked() == Some(Cause::Panicked) => {
+                    Leaving::Interrupted(Some(error)).lost(&mut classified, &who);
+                    Leaving::Body(ending)
+                }
+                (overtaken, fired) => {
+                    if let Some(overtaken) = overtaken {
+                        Leaving::<_, E>::Body(overtaken).lost(&mut classified, &who);
+                    }
+                    match fired {
+                        Fired::Error(error) => Leaving::Interrupted(Some(error)),
+                        Fired::Panic(payload) => Leaving::Panicked(*payload),
+                    }
+                }
             }
         }
         (How::Cancelled, _) => Leaving::Cancelled,
@@ -534,6 +543,15 @@ where
             _ => scope.marked().unwrap_or(Cause::Completed),
         },
     };
+    if let (Cause::Failed(_), Leaving::Body(_), None) = (cause, &leaving, &late)
+        && scope.marked() == Some(cause)
+    {
+        // The error is still with the block of the generator's user.
+        let inspect = || crate::generator::show(&mut |raised| scope.inspect(raised));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
+            late = Some((Phase::Inspect, payload));
+        }
+    }
     if let Some((phase, payload)) = late {
         let who = Who::named(scope.name(), cause);
         leaving.panic(payload, phase, &mut classified, &who);
@@ -655,7 +673,9 @@ impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J>
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(nest::exiting(*this.place, cancelled, cx, |cx| {
-            (this.poll_exit)(this.exit, cx, &mut Beside { settled, cancelled })
+            crate::generator::showing(&mut Beside { settled, cancelled }, |left| {
+                (this.poll_exit)(this.exit, cx, left)
+            })
         }));
         let Some(settled) = this.stage.take() else {
             return Poll::Pending;
@@ -695,7 +715,13 @@ fn conclude<E: Debug, R, V, J, S: ExitVerdict>(
         (_, exited) => exited,
     };
     let who = Who::found_by(name, cause);
-    leaving.after(exited.verdict(), cancelled, &mut classified, &who);
+    if cause == Cause::Dropped {
+        // The block of a generator's user was: what the exits end with is reported, and the generator goes on.
+        let mut dropped = Leaving::Dropped::<Ending<R, V, J>, E>;
+        dropped.after(exited.verdict(), cancelled, &mut classified, &who);
+    } else {
+        leaving.after(exited.verdict(), cancelled, &mut classified, &who);
+    }
     match leaving {
         Leaving::Body(mut ending) => {
             // A generator's mark told the manager otherwise: so it does the next one further out.

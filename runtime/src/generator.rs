@@ -25,6 +25,7 @@
 
 #![allow(unsafe_code, missing_docs, clippy::missing_errors_doc)]
 
+use std::cell::Cell;
 use std::fmt::{self, Debug, Formatter};
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
@@ -35,13 +36,16 @@ use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
+use crate::cause::AsError;
 use crate::expansion::Never;
 use crate::interruption::IfThere;
-use crate::manager::{InFrame, Lends, Surviving};
+use crate::manager::{InFrame, Left, Lends, Payload, Surviving};
 use crate::nest::{self, Level, Place};
+use crate::report::Incident;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{
-    AsyncContextManager, Cause, ExitVerdict, Interruption, ScopedAsyncContextManager, Verdict,
+    AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
+    Verdict,
 };
 
 type Interrupt<E> = Pin<Box<dyn Future<Output = E> + Send>>;
@@ -495,6 +499,89 @@ impl<F: ?Sized, R, E> DerefMut for Yielded<F, R, E> {
             // SAFETY: as above, and `self` is borrowed mutably.
             Given::Lent(lent) => unsafe { lent.0.as_mut() },
         }
+    }
+}
+
+// --- What the user's block leaves ---------------------------------------------------------------------------------------
+
+/// What leaves the block whose exit is polled.
+struct Shown(NonNull<dyn Left>);
+
+thread_local! {
+    static SHOWN: Cell<Option<Shown>> = const { Cell::new(None) };
+}
+
+/// Polls the exit of a block, with what leaves that. Blocks around the yield of a generator, whose exits are a part of it, may
+/// look at that, too (rule GEN-6).
+pub(crate) fn showing<T>(left: &mut dyn Left, poll: impl FnOnce(&mut dyn Left) -> T) -> T {
+    struct Restore(Option<Shown>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let outer = self.0.take();
+            let _ = SHOWN.try_with(|shown| shown.set(outer));
+        }
+    }
+    let left: NonNull<dyn Left + '_> = NonNull::from(left);
+    // SAFETY: only the lifetime changes. It is taken back before this function ends, whichever way it does.
+    let left = Shown(unsafe { mem::transmute::<NonNull<dyn Left + '_>, NonNull<dyn Left>>(left) });
+    let outer = SHOWN.try_with(|shown| shown.replace(Some(left)));
+    let _restore = Restore(outer.unwrap_or_default());
+    poll(&mut ByPointer)
+}
+
+/// Shows the failure that leaves the innermost block whose exit is polled.
+pub(crate) fn show(show: &mut dyn FnMut(Raised<'_>)) {
+    ByPointer.raised(show);
+}
+
+/// What is shown. Nobody else uses it meanwhile: it is taken out of its place while it is used, and all use it through this.
+struct ByPointer;
+
+impl ByPointer {
+    fn with<T>(absent: T, look: impl FnOnce(&mut dyn Left) -> T) -> T {
+        struct PutBack(Option<Shown>);
+        impl Drop for PutBack {
+            fn drop(&mut self) {
+                let shown = self.0.take();
+                let _ = SHOWN.try_with(|place| place.set(shown));
+            }
+        }
+        let Ok(Some(shown)) = SHOWN.try_with(Cell::take) else {
+            return absent;
+        };
+        let mut put_back = PutBack(Some(shown));
+        match &mut put_back.0 {
+            // SAFETY: `showing` has put it there, and not ended yet. What that has borrowed is used by this only, which is
+            // one at a time.
+            Some(Shown(left)) => look(unsafe { left.as_mut() }),
+            None => absent,
+        }
+    }
+}
+
+impl Left for ByPointer {
+    fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
+        Self::with((), |left| left.raised(show));
+    }
+
+    fn view(&self) -> Option<AsError> {
+        Self::with(None, |left| left.view())
+    }
+
+    fn failure(&mut self) -> Option<Incident> {
+        Self::with(None, |left| left.failure())
+    }
+
+    fn give_up(&mut self) -> Result<(), Payload> {
+        Self::with(Ok(()), |left| left.give_up())
+    }
+
+    fn drop_interrupt(&mut self) {
+        Self::with((), |left| left.drop_interrupt());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Self::with(false, |left| left.is_cancelled())
     }
 }
 

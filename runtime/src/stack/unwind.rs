@@ -11,8 +11,10 @@ use std::task::{Context, Poll, ready};
 use super::interrupts::{Fired, Fires, Source};
 use super::pile::{Home, Key, Pile};
 use super::{BoxFuture, Entry};
+use crate::cause::AsError;
+use crate::generator;
 use crate::leaving::{Leaving, Who};
-use crate::manager::{Exited, Left, NothingLeft, report_of};
+use crate::manager::{Exited, Left, NothingLeft, Payload, report_of};
 use crate::nest::Level;
 use crate::nest::Ticket;
 use crate::nest::{detach_exit, drop_caught};
@@ -91,7 +93,13 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         }
         loop {
             if let Some(mut running) = self.running.take() {
-                let poll = AssertUnwindSafe(|| running.exit.as_mut().poll(cx));
+                let mut shown = Shown {
+                    leaving: &mut self.leaving,
+                    left: &mut *left,
+                };
+                let poll = AssertUnwindSafe(|| {
+                    generator::showing(&mut shown, |_| running.exit.as_mut().poll(cx))
+                });
                 let exited = match catch_unwind(poll) {
                     Ok(Poll::Pending) => {
                         self.poll_interrupts(running.key, cx);
@@ -286,10 +294,11 @@ impl<E: Debug + Send + 'static> Unwind<E> {
     fn inspect(&mut self, entry: &mut dyn Entry<E>, left: &mut dyn Left) {
         let cause = self.leaving.cause();
         if let Cause::Failed(_) = cause {
-            let inspect = || match &mut self.leaving {
-                Leaving::Raised(error) => entry.inspect(Raised::new(error, left.view())),
-                _ => left.raised(&mut |raised| entry.inspect(raised)),
+            let mut shown = Shown {
+                leaving: &mut self.leaving,
+                left: &mut *left,
             };
+            let inspect = || shown.raised(&mut |raised| entry.inspect(raised));
             if let Err(payload) = catch_unwind(AssertUnwindSafe(inspect)) {
                 let who = Who::named(entry.name(), cause);
                 self.leaving.panic(payload, Phase::Inspect, left, &who);
@@ -402,6 +411,41 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         let leaving = mem::replace(&mut self.leaving, Leaving::Dropped);
         leaving.lost(&mut NothingLeft as &mut dyn Left, &Who::named(name, cause));
         self.pile.forget_all_interrupts();
+    }
+}
+
+/// What leaves the entries so far, of which the next one is shown the failure.
+struct Shown<'a, E> {
+    leaving: &'a mut Leaving<Cause, E>,
+    left: &'a mut dyn Left,
+}
+
+impl<E: Debug + 'static> Left for Shown<'_, E> {
+    fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
+        match &mut self.leaving {
+            Leaving::Raised(error) => show(Raised::new(error, self.left.view())),
+            _ => self.left.raised(show),
+        }
+    }
+
+    fn view(&self) -> Option<AsError> {
+        self.left.view()
+    }
+
+    fn failure(&mut self) -> Option<Incident> {
+        self.left.failure()
+    }
+
+    fn give_up(&mut self) -> Result<(), Payload> {
+        self.left.give_up()
+    }
+
+    fn drop_interrupt(&mut self) {
+        self.left.drop_interrupt();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.left.is_cancelled()
     }
 }
 
