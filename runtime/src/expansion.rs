@@ -500,8 +500,10 @@ where
             let jump = ended.jump().map(|number| Ending::Jump(number, carried));
             let who = Who::named(scope.name(), Cause::Cancelled);
             match (left.or(jump), fired) {
-                // The block of a generator's user has panicked, and that goes on.
-                (Some(ending), Fired::Error(error)) if scope.marked() == Some(Cause::Panicked) => {
+                // The block of a generator's user was dropped, or has panicked, and that goes on.
+                (Some(ending), Fired::Error(error))
+                    if matches!(scope.marked(), Some(Cause::Panicked | Cause::Dropped)) =>
+                {
                     Leaving::Interrupted(Some(error)).lost(&mut classified, &who);
                     Leaving::Body(ending)
                 }
@@ -685,6 +687,7 @@ impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J>
         let name = || this.place.name();
         let concluded = conclude(settled, exited, cancelled, &name);
         if concluded.is_none() {
+            nest::park();
             *this.stage = Stage::Parked(name());
         }
         drop(owed);
@@ -707,6 +710,9 @@ fn conclude<E: Debug, R, V, J, S: ExitVerdict>(
         mut leaving,
         mut classified,
     } = settled;
+    // The block of a generator's user was dropped, or has panicked: that goes on, whoever interrupts the generator's own.
+    let is_marked = matches!(leaving, Leaving::Body(_));
+    let cancelled = cancelled && !(is_marked && matches!(cause, Cause::Panicked | Cause::Dropped));
     let exited = match (&leaving, exited) {
         // Who interrupted was a part of the manager, as a block around the yield of a generator is: it raises this.
         (Leaving::Cancelled, Exited::Failed(error)) if !cancelled => {

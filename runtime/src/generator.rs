@@ -40,7 +40,7 @@ use crate::cause::AsError;
 use crate::expansion::Never;
 use crate::interruption::IfThere;
 use crate::manager::{InFrame, Left, Lends, Payload, Surviving};
-use crate::nest::{self, Level, Place};
+use crate::nest::{self, AtYield, Level, Place};
 use crate::report::Incident;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{
@@ -244,7 +244,7 @@ impl<L, B, R, E> Future for Yield<'_, L, B, R, E> {
             // SAFETY: `Around::poll` has put it there for the poll of the generator's body that this is a part of, and
             // nobody else uses what it points to meanwhile. It was taken out: so it is called at most once.
             let body = unsafe { body.as_mut() };
-            nest::lending(false, || body(cx));
+            AtYield::Not.run(|| body(cx));
             return Poll::Pending;
         }
         match mem::replace(&mut state.exchange, Exchange::Nothing) {
@@ -267,7 +267,7 @@ impl<L, B, R, E> Drop for Yield<'_, L, B, R, E> {
     /// manager panics beside it; the body then goes on, and what was lent must not reach the manager any more.
     fn drop(&mut self) {
         let exchange = mem::replace(&mut self.slot.lock().exchange, Exchange::Nothing);
-        if matches!(exchange, Exchange::Out) && nest::is_lent() {
+        if matches!(exchange, Exchange::Out) && AtYield::now() == AtYield::Lends {
             // The drivers of the blocks around it do not do that. If one did, the user's block would go on with what is
             // gone.
             std::process::abort();
@@ -286,10 +286,15 @@ struct Running<F: ?Sized> {
 }
 
 impl<F: Future + ?Sized> Running<F> {
-    fn poll(&mut self, name: &'static str, is_lent: bool, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(
+        &mut self,
+        name: &'static str,
+        at_yield: AtYield,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
         let level = self.level.get_or_insert_with(|| Level::hidden(name, cx));
         let _inside = level.enter(Some(cx));
-        nest::lending(is_lent, || self.body.as_mut().poll(cx))
+        at_yield.run(|| self.body.as_mut().poll(cx))
     }
 }
 
@@ -345,11 +350,15 @@ where
 
     fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<V, E>> {
         let name = self.slot.name;
+        let at_yield = match self.slot.lock().exchange {
+            Exchange::Back(..) => AtYield::Resumes,
+            _ => AtYield::Not,
+        };
         match &mut self.suspended {
-            Suspended::Alone(running) => running.poll(name, false, cx),
+            Suspended::Alone(running) => running.poll(name, at_yield, cx),
             Suspended::InBlocks(shared) => match shared.try_lock() {
                 Ok(mut running) => match &mut *running {
-                    Some(running) => running.poll(name, false, cx),
+                    Some(running) => running.poll(name, at_yield, cx),
                     None => Poll::Pending,
                 },
                 // Given up by the user's body, around which it is polled: not so in the next poll.
@@ -416,7 +425,7 @@ impl<F: Future + ?Sized, R, E> Around<F, R, E> {
             })
         });
         // It is suspended at its yield, and stays so: only the drivers of the blocks around that run.
-        let _ = generator.poll(self.slot.name, true, cx);
+        let _ = generator.poll(self.slot.name, AtYield::Lends, cx);
         if self.slot.lock().is_given_up {
             let given_up = running.take();
             drop(running);
@@ -681,7 +690,7 @@ where
             .level
             .get_or_insert_with(|| Level::hidden(slot.name, cx));
         slot.lock().level = Some(level.place());
-        if let Poll::Ready(ended) = running.poll(slot.name, false, cx) {
+        if let Poll::Ready(ended) = running.poll(slot.name, AtYield::Not, cx) {
             return match ended {
                 Err(error) => Poll::Ready(Err(error)),
                 Ok(_) => panic!("`{}` ended without its `yield_!`", slot.name),

@@ -15,7 +15,9 @@ use pin_project_lite::pin_project;
 
 use crate::cause::AsError;
 use crate::limits::{self, Either};
-use crate::nest::{self, Children, Level, Place, abandoning, detach_exit, drop_caught};
+use crate::nest::{
+    self, Children, Level, Moment, Place, Wait, abandoning, detach_exit, drop_caught,
+};
 use crate::report::{Entry, Incident, Phase, report};
 use crate::{
     AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, ScopedAsyncContextManager,
@@ -81,9 +83,10 @@ pub(crate) async fn exit_early<M: AsyncContextManager>(
     manager: M,
     resource: M::Resource,
     cause: Cause,
+    since: Moment,
 ) -> Result<(), M::Error> {
     let name = manager.name();
-    let exit = |children, level| Surviving(manager).exit(resource, cause, children, Some(level));
+    let exit = |level| surviving_exit(manager, resource, cause, since.wait_since(), Some(level));
     match exit_in_body(name, cause, exit).await {
         Exited::Returned(_) => Ok(()),
         Exited::Failed(error) => Err(error),
@@ -92,15 +95,15 @@ pub(crate) async fn exit_early<M: AsyncContextManager>(
 }
 
 /// Runs an exit in the middle of a body, on a level of its own. It is not interrupted, and as at the end of a block, nothing
-/// goes on after it in a body that is; it waits for what was detached in the body before.
+/// goes on after it in a body that is; it waits for what was detached in the body since the enter.
 pub(crate) async fn exit_in_body<V, E: Debug, X: Exiting<V, E>>(
     name: &'static str,
     cause: Cause,
-    exit: impl FnOnce(Option<Arc<Children>>, Level) -> X,
+    exit: impl FnOnce(Level) -> X,
 ) -> Exited<V, E> {
     let level = Level::exiting_early(name);
     let place = level.place();
-    let mut exit = pin!(exit(nest::children_of_body(), level));
+    let mut exit = pin!(exit(level));
     let (exited, level) = poll_fn(|cx| {
         let is_cancelled = nest::take_part(place, cx.waker());
         nest::exiting(place, is_cancelled, cx, |cx| {
@@ -291,14 +294,8 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         children: Option<Arc<Children>>,
         owed: Option<Level>,
     ) -> impl Exiting<Self::Exit, Self::Error> {
-        let place = owed.as_ref().map(Level::place);
-        let name = move || name_at(place);
-        let exit = Box::pin(exit(self.0, resource, cause, children, name));
-        SurvivingExit {
-            exit: Some(exit),
-            cause,
-            owed,
-        }
+        let wait = children.map(|children| children.wait());
+        surviving_exit(self.0, resource, cause, wait, owed)
     }
 
     fn abandon(
@@ -308,7 +305,8 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
         owed: Option<Level>,
     ) {
         let (name, cause) = (name_of(owed.as_ref()), Cause::Dropped);
-        let exit = exit(self.0, resource, cause, children, move || name);
+        let wait = children.map(|children| children.wait());
+        let exit = exit(self.0, resource, cause, wait, move || name);
         detach_exit(name, cause, owed, finish(name, cause, exit));
     }
 
@@ -329,15 +327,32 @@ impl<M: AsyncContextManager> Managed for Surviving<M> {
     }
 }
 
+/// The exit of a manager, boxed, so that it can go on elsewhere.
+fn surviving_exit<M: AsyncContextManager>(
+    manager: M,
+    resource: M::Resource,
+    cause: Cause,
+    wait: Option<Wait>,
+    owed: Option<Level>,
+) -> impl Exiting<M::Exit, M::Error> + Send + use<M> {
+    let place = owed.as_ref().map(Level::place);
+    let exit = exit(manager, resource, cause, wait, move || name_at(place));
+    SurvivingExit {
+        exit: Some(Box::pin(exit)),
+        cause,
+        owed,
+    }
+}
+
 async fn exit<M: AsyncContextManager>(
     manager: M,
     resource: M::Resource,
     cause: Cause,
-    children: Option<Arc<Children>>,
+    wait: Option<Wait>,
     name: impl FnOnce() -> &'static str,
 ) -> Result<M::Exit, M::Error> {
-    if let Some(children) = children {
-        children.wait().await;
+    if let Some(wait) = wait {
+        wait.await;
     }
     limits::watch(name, cause, manager.exit(resource, cause)).await
 }

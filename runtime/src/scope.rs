@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use crate::executor::poll_unconstrained;
 use crate::interruption::Interruption;
 use crate::manager::{Managed, Payload, report_of};
-use crate::nest::{self, Level, Member, Progress, drop_caught};
+use crate::nest::{self, AtYield, Level, Member, Progress, drop_caught};
 use crate::report::{Incident, Phase};
 use crate::{Cause, Raised};
 
@@ -512,7 +512,8 @@ where
         return Poll::Ready(Stopped { how, late });
     }
     // What is lent by a generator must not be dropped with the body, which then ends by itself.
-    let is_lent = nest::is_lent();
+    let at_yield = AtYield::now();
+    let is_lent = at_yield == AtYield::Lends;
     let member = {
         let level = this.parts.level;
         // Where it is now, before anything of it runs.
@@ -530,9 +531,14 @@ where
     let is_told = member
         .as_ref()
         .is_some_and(|member| member.is_interrupted());
+    if is_told && is_lent {
+        this.parts.level.runs_out();
+    }
+    let is_at_yield = at_yield != AtYield::Not;
+    let must_be_polled = is_at_yield || this.parts.level.is_to_run_out();
     let mut guard = None;
     let (polled, progress) = match &member {
-        Some(member) if is_told && !is_lent && member.is_alone() => (None, Progress::Alone),
+        Some(member) if is_told && !must_be_polled && member.is_alone() => (None, Progress::Alone),
         Some(member) if is_told => {
             let poll = |cx: &mut Context<'_>| this.poll_body(cx, &mut guard);
             match member.watch(cx, poll) {
@@ -566,7 +572,8 @@ where
                     None => how,
                 },
                 None if is_told => {
-                    if is_lent || progress == Progress::Waiting {
+                    let is_to_go_on = is_at_yield || this.parts.level.is_to_run_out();
+                    if is_to_go_on || progress == Progress::Waiting {
                         this.parts.manager.poll_interrupts(cx);
                         return Poll::Pending;
                     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::interruption::{MadeOf, fires};
 use crate::manager::exit_early;
+use crate::nest::Moment;
 use crate::slot::Slot;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
 
@@ -78,6 +79,8 @@ pub struct Releasable<M> {
 /// lifetimes are in it (rule TYP-1).
 pub struct Held<M, R = <M as AsyncContextManager>::Resource> {
     entered: Option<(M, R)>,
+    /// Since when it is held.
+    since: Moment,
     is_released: Arc<AtomicBool>,
 }
 
@@ -125,7 +128,7 @@ where
     pub fn release(&mut self, cause: Cause) -> impl Future<Output = Result<(), M::Error>> + Send {
         async move {
             match self.give_up() {
-                Some((manager, resource)) => exit_early(manager, resource, cause).await,
+                Some((manager, resource)) => exit_early(manager, resource, cause, self.since).await,
                 None => Ok(()),
             }
         }
@@ -162,6 +165,7 @@ impl<M: AsyncContextManager> AsyncContextManager for Releasable<M> {
         let resource = manager.enter().await?;
         Ok(Held {
             entered: Some((manager, resource)),
+            since: Moment::now(),
             is_released: Arc::clone(&self.is_released),
         })
     }

@@ -1,8 +1,9 @@
 //! Clean-up that runs on its own, and that a level waits for before its own exit.
 
-use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
-use std::mem;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -21,9 +22,11 @@ pub struct Children {
 
 #[derive(Default)]
 struct State {
-    live: usize,
-    /// One per wait that is under way.
-    waiters: BTreeMap<u64, Waker>,
+    /// The numbers of the tickets, in the order in which they were given out.
+    live: BTreeSet<u64>,
+    next_ticket: u64,
+    /// One per wait that is under way, and for which tickets it waits.
+    waiters: BTreeMap<u64, (Range<u64>, Waker)>,
     next: u64,
     /// The set that these children were passed on to, when their own level could not wait for them.
     heir: Option<Ticket>,
@@ -42,48 +45,30 @@ impl Children {
     }
 
     pub(crate) fn ticket(self: &Arc<Self>) -> Ticket {
-        self.lock().live += 1;
-        Ticket(Arc::clone(self))
+        let mut state = self.lock();
+        let number = state.next_ticket;
+        state.next_ticket += 1;
+        state.live.insert(number);
+        Ticket(Arc::clone(self), number)
     }
 
     /// Whether no ticket is left.
     pub(crate) fn is_idle(&self) -> bool {
-        self.lock().live == 0
+        self.lock().live.is_empty()
     }
 
     /// Waits until no ticket is left.
-    pub(crate) fn wait(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
-        struct Waiting(Arc<Children>, Option<u64>);
-        impl Drop for Waiting {
-            fn drop(&mut self) {
-                let waiter = self
-                    .1
-                    .and_then(|number| self.0.lock().waiters.remove(&number));
-                drop(waiter);
-            }
+    pub(crate) fn wait(self: &Arc<Self>) -> Wait {
+        self.wait_for(0..u64::MAX)
+    }
+
+    /// Waits until none of these tickets is left.
+    fn wait_for(self: &Arc<Self>, tickets: Range<u64>) -> Wait {
+        Wait {
+            children: Arc::clone(self),
+            tickets,
+            number: None,
         }
-        impl Waiting {
-            fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-                let Self(children, number) = self;
-                let mut state = children.lock();
-                if state.live == 0 {
-                    return Poll::Ready(());
-                }
-                let number = *number.get_or_insert(state.next);
-                state.next = state.next.max(number + 1);
-                let before = match state.waiters.get_mut(&number) {
-                    Some(known) if known.will_wake(cx.waker()) => None,
-                    Some(known) => Some(mem::replace(known, cx.waker().clone())),
-                    None => state.waiters.insert(number, cx.waker().clone()),
-                };
-                // Dropped without the lock: a task may go with its last waker, and blocks with it.
-                drop(state);
-                drop(before);
-                Poll::Pending
-            }
-        }
-        let mut waiting = Waiting(Arc::clone(self), None);
-        poll_fn(move |cx| waiting.poll(cx))
     }
 
     /// Lets what encloses the running code wait for these children in place of their own level.
@@ -93,7 +78,7 @@ impl Children {
         }
         let heir = who_waits_for(self.of).map(ticket_of);
         let mut state = self.lock();
-        if state.live > 0 {
+        if !state.live.is_empty() {
             state.heir = heir;
         }
     }
@@ -108,8 +93,54 @@ impl Children {
     }
 }
 
+/// Waits for clean-up.
+pub(crate) struct Wait {
+    children: Arc<Children>,
+    tickets: Range<u64>,
+    number: Option<u64>,
+}
+
+impl Future for Wait {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self {
+            children,
+            tickets,
+            number,
+        } = &mut *self;
+        let mut state = children.lock();
+        if state.live.range(tickets.clone()).next().is_none() {
+            return Poll::Ready(());
+        }
+        let number = *number.get_or_insert(state.next);
+        state.next = state.next.max(number + 1);
+        let known = state.waiters.get(&number);
+        let before = match known {
+            Some((_, known)) if known.will_wake(cx.waker()) => None,
+            _ => {
+                let waiter = (tickets.clone(), cx.waker().clone());
+                state.waiters.insert(number, waiter)
+            }
+        };
+        // Dropped without the lock: a task may go with its last waker, and blocks with it.
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let waiter = self
+            .number
+            .and_then(|number| self.children.lock().waiters.remove(&number));
+        drop(waiter);
+    }
+}
+
 /// Keeps the level that gave it out from exiting.
-pub(crate) struct Ticket(Arc<Children>);
+pub(crate) struct Ticket(Arc<Children>, u64);
 
 impl Ticket {
     pub(super) fn children(&self) -> &Arc<Children> {
@@ -120,13 +151,58 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.live -= 1;
-        if state.live == 0 {
-            let (waiters, heir) = (mem::take(&mut state.waiters), state.heir.take());
-            drop(state);
-            drop(heir);
-            super::drain::wake(waiters.into_values());
-        }
+        state.live.remove(&self.1);
+        let State {
+            live,
+            waiters,
+            heir,
+            ..
+        } = &mut *state;
+        let is_over = |tickets: &Range<u64>| live.range(tickets.clone()).next().is_none();
+        let mut over = Vec::new();
+        waiters.retain(|_, (tickets, waker)| {
+            let waits = !is_over(tickets);
+            if !waits {
+                over.push(waker.clone());
+            }
+            waits
+        });
+        let heir = heir.take_if(|_| live.is_empty());
+        drop(state);
+        drop(heir);
+        super::drain::wake(over.into_iter());
+    }
+}
+
+/// A moment in a body: what is detached from then on can be told from what was before.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(Option<(Place, u64)>);
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        let now = current(Current::body).map(|slot| {
+            let next = slot.seldom(|cold| Some(cold.children.as_ref()?.lock().next_ticket));
+            (slot.place(), next.unwrap_or_default())
+        });
+        Self(now)
+    }
+
+    /// Waits for what was detached since in the body that is running, if that was anything: in one of a block that was opened
+    /// since, all.
+    pub(crate) fn wait_since(self) -> Option<Wait> {
+        let slot = current(Current::body)?;
+        let children = slot.seldom(|cold| cold.children.clone())?;
+        let first = match self.0 {
+            Some((place, first)) if place == slot.place() => first,
+            _ => 0,
+        };
+        let tickets = {
+            let state = children.lock();
+            let tickets = first..state.next_ticket;
+            let is_over = tickets.is_empty() || state.live.range(tickets.clone()).next().is_none();
+            (!is_over).then_some(tickets)
+        };
+        tickets.map(|tickets| children.wait_for(tickets))
     }
 }
 

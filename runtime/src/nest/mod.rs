@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-pub(crate) use children::{Children, Ticket};
+pub(crate) use children::{Children, Moment, Ticket, Wait};
 #[cfg(feature = "tokio")]
 pub use drain::drain_timeout;
 pub use drain::{PendingExit, drain, pending_exits};
@@ -56,8 +56,8 @@ struct Current {
     task: Cell<Task>,
     /// The address of the context with which it does: as long as the body is polled, no other one is there.
     context: Cell<usize>,
-    /// The body has lent what lies in it, and must not be dropped.
-    lent: Cell<bool>,
+    /// Whether what is polled is a generator at its yield.
+    at_yield: Cell<AtYield>,
     /// The block that waits for the task.
     waited_by: Cell<Waiting>,
     /// When a level of the root that is polled first waited.
@@ -76,7 +76,7 @@ thread_local! {
             exiting: Cell::new(None),
             task: Cell::new(Task::UNKNOWN),
             context: Cell::new(NO_CONTEXT),
-            lent: Cell::new(false),
+            at_yield: Cell::new(AtYield::Not),
             waited_by: Cell::new([None; 2]),
             now: Cell::new(0),
             is_noted: Cell::new(false),
@@ -395,6 +395,16 @@ impl Level {
         waits(self.0);
     }
 
+    /// It is interrupted around the yield of a generator.
+    pub(crate) fn runs_out(&self) {
+        self.0.set(RUNS_OUT, true);
+    }
+
+    /// Whether what stands behind that yield is still to be run.
+    pub(crate) fn is_to_run_out(&self) -> bool {
+        self.0.has(RUNS_OUT) && !self.0.has(PARKED)
+    }
+
     /// Takes note that its exit has begun. The generators around the body are a part of it.
     #[inline]
     pub(crate) fn begin_exit(&self) {
@@ -661,21 +671,39 @@ pub(crate) fn has_yielded(generator: Place) -> bool {
     true
 }
 
-/// Runs a part of a generator that has lent what lies in it, or not.
-pub(crate) fn lending<T>(is_lent: bool, run: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            current(|current| current.lent.set(self.0));
-        }
-    }
-    let _restore = Restore(current(|current| current.lent.replace(is_lent)));
-    run()
+/// Where a generator stands whose body is polled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtYield {
+    Not,
+    /// It has lent what lies in it, and nothing of it may be dropped.
+    Lends,
+    /// It is going to go on after it.
+    Resumes,
 }
 
-/// Whether the code that is polled has lent what lies in it, so that nothing of it may be dropped.
-pub(crate) fn is_lent() -> bool {
-    current(|current| current.lent.get())
+impl AtYield {
+    pub(crate) fn now() -> Self {
+        current(|current| current.at_yield.get())
+    }
+
+    /// Polls the body of a generator that stands so.
+    pub(crate) fn run<T>(self, run: impl FnOnce() -> T) -> T {
+        struct Restore(AtYield);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                current(|current| current.at_yield.set(self.0));
+            }
+        }
+        let _restore = Restore(current(|current| current.at_yield.replace(self)));
+        run()
+    }
+}
+
+/// A block in the body that is running has ended, and nothing goes on behind it.
+pub(crate) fn park() {
+    if let Some(slot) = enclosing().and_then(Place::open) {
+        slot.set(PARKED, true);
+    }
 }
 
 /// What surrounds a manager when it is entered.
@@ -719,11 +747,6 @@ pub(crate) fn take_part(level: Place, waker: &Waker) -> bool {
 fn become_member(slot: &Slot) -> Member {
     slot.set(MEMBER, true);
     slot.change(|cold| cold.member.get_or_insert_with(Member::new).clone())
-}
-
-/// What was detached in the body that is running.
-pub(crate) fn children_of_body() -> Option<Arc<Children>> {
-    current(Current::body)?.seldom(|cold| cold.children.clone())
 }
 
 /// The level that waits for a task, once its enter is over; and what that is a part of, if it is.

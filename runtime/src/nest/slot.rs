@@ -48,6 +48,10 @@ pub(super) const AROUND: usize = 1 << 8;
 pub(super) const ENTERING: usize = 1 << 9;
 /// Its runtime lies in [`Cold`].
 pub(super) const HAS_RUNTIME: usize = 1 << 10;
+/// It was interrupted around the yield of a generator: what stands behind that is run.
+pub(super) const RUNS_OUT: usize = 1 << 11;
+/// A block in the body has ended, and nothing goes on behind it.
+pub(super) const PARKED: usize = 1 << 12;
 
 const CHUNK: usize = 32;
 

@@ -14,8 +14,8 @@ use super::unwind::StackExit;
 use super::{AsyncExitStack, BoxFuture, lock};
 use crate::expansion::never_raised;
 use crate::manager::{Exited, Exiting, Finished, Left, Managed, NothingLeft, report_of};
-use crate::nest::Children;
 use crate::nest::Level;
+use crate::nest::{Children, Wait};
 use crate::report::{Incident, Phase};
 use crate::sync::Mutex;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
@@ -79,16 +79,16 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         &mut self,
         cause: Cause,
         fired: Fired<E>,
-        children: Option<Arc<Children>>,
+        wait: Option<Wait>,
         owed: Option<Level>,
     ) -> StackExit<E> {
         self.armed = false;
         let closing = Arc::clone(&self.home.closing);
-        let waits = children.is_some() || !closing.is_idle();
+        let waits = wait.is_some() || !closing.is_idle();
         let wait = waits.then(|| {
             let wait: BoxFuture<()> = Box::pin(async move {
-                if let Some(children) = children {
-                    children.wait().await;
+                if let Some(wait) = wait {
+                    wait.await;
                 }
                 closing.wait().await;
             });
@@ -100,16 +100,13 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     }
 
     /// The exit of a stack that is used again.
-    pub(super) fn exit_for_reuse(
-        &mut self,
-        children: Option<Arc<Children>>,
-        level: Level,
-    ) -> InBlock<E> {
+    pub(super) fn exit_for_reuse(&mut self, level: Level) -> InBlock<E> {
+        let wait = self.home.pile().since().wait_since();
         let next = Arc::default();
         Interrupts::leave(&self.interrupts, Arc::clone(&next));
         let entries = std::mem::take(&mut self.entries);
         let home = Arc::clone(&self.home);
-        let wait = children.map(|children| -> BoxFuture<()> { Box::pin(children.wait()) });
+        let wait = wait.map(|wait| -> BoxFuture<()> { Box::pin(wait) });
         let name = type_name::<Self>();
         InBlock(StackExit::for_reuse(name, entries, home, next, wait, level))
     }
@@ -250,7 +247,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         owed: Option<Level>,
     ) -> impl Exiting<V, StackError<E>> {
         let fired = self.0.fired(&resource);
-        InBlock(resource.exit_for_good(cause, fired, children, owed))
+        let wait = children.map(|children| children.wait());
+        InBlock(resource.exit_for_good(cause, fired, wait, owed))
     }
 
     fn abandon(
@@ -259,7 +257,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         children: Option<Arc<Children>>,
         owed: Option<Level>,
     ) {
-        drop(resource.exit_for_good(Cause::Dropped, Vec::new(), children, owed));
+        let wait = children.map(|children| children.wait());
+        drop(resource.exit_for_good(Cause::Dropped, Vec::new(), wait, owed));
     }
 
     // Each manager's own runs before its exit.

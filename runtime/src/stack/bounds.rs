@@ -13,7 +13,7 @@ use super::interrupts::interrupt_of;
 use super::pile::Leave;
 use super::{AsyncExitStack, lock};
 use crate::managers::MovedOn;
-use crate::nest::Level;
+use crate::nest::{Level, Moment};
 use crate::{AsyncContextManager, CleanUp, ExitVerdict, Verdict};
 
 /// What can be entered through a stack at all. Its futures are projections, so that a value that is no manager is one
@@ -85,6 +85,7 @@ where
             }
             let pile: Arc<dyn Leave> = pile;
             Ok(Handle {
+                since: Moment::now(),
                 shelf,
                 pile: Arc::downgrade(&pile),
                 key,

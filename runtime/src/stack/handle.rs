@@ -12,6 +12,7 @@ use super::entry::{Held, converted};
 use super::pile::{Key, Leave};
 use super::{BoxFuture, lock};
 use crate::manager::exit_early;
+use crate::nest::Moment;
 use crate::sync::Mutex;
 use crate::{AsyncContextManager, Cause, Raised, Verdict};
 
@@ -25,6 +26,8 @@ pub struct Handle<M, R = <M as AsyncContextManager>::Resource> {
     /// Where the entry lies.
     pub(super) pile: Weak<dyn Leave>,
     pub(super) key: Key,
+    /// When it was entered.
+    pub(super) since: Moment,
 }
 
 pub(super) struct Shelf<M, R> {
@@ -109,7 +112,7 @@ where
             if let Some(pile) = self.pile.upgrade() {
                 pile.leave(self.key);
             }
-            exit_early(manager, resource, Cause::Completed).await
+            exit_early(manager, resource, Cause::Completed, self.since).await
         }
     }
 }

@@ -403,7 +403,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// then on is the stack's again.
     pub async fn close(&mut self) -> Result<(), E> {
         self.home.closing.wait().await;
-        let exit = |children, level| self.exit_for_reuse(children, level);
+        let exit = |level| self.exit_for_reuse(level);
         let exited: Exited<V, _> = exit_in_body(type_name::<Self>(), Cause::Completed, exit).await;
         match exited {
             Exited::Returned(_) => Ok(()),
@@ -476,7 +476,8 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Debug for AsyncExitStack<E, V> {
 impl<E: Debug + Send + 'static, V: ExitVerdict> Drop for AsyncExitStack<E, V> {
     fn drop(&mut self) {
         if self.armed {
-            drop(self.exit_for_good(Cause::Dropped, Vec::new(), None, None));
+            let wait = self.home.pile().since().wait_since();
+            drop(self.exit_for_good(Cause::Dropped, Vec::new(), wait, None));
         }
     }
 }

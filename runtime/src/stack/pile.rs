@@ -11,7 +11,7 @@ use std::task::Context;
 
 use super::interrupts::{Alarms, Fires, Interrupt, Polled};
 use super::{Entry, lock};
-use crate::nest::Children;
+use crate::nest::{Children, Moment};
 use crate::sync::Mutex;
 
 /// Where an entry lies. The greatest is on top.
@@ -43,6 +43,8 @@ pub(super) struct Pile<E> {
 }
 
 struct State<E> {
+    /// When the first of the entries came.
+    since: Option<Moment>,
     /// How many entries are in the vector.
     in_vector: usize,
     between: BTreeMap<Key, Box<dyn Entry<E>>>,
@@ -55,6 +57,7 @@ struct State<E> {
 
 impl<E: 'static> State<E> {
     fn put(&mut self, entry: impl Entry<E>) -> Key {
+        self.since.get_or_insert_with(Moment::now);
         let key = Key {
             below: self.in_vector,
             number: self.next,
@@ -69,6 +72,7 @@ impl<E> Default for Pile<E> {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
+                since: None,
                 in_vector: 0,
                 between: BTreeMap::new(),
                 next: 0,
@@ -84,6 +88,7 @@ impl<E: 'static> Pile<E> {
     /// Takes note of an entry in the vector.
     pub(super) fn grows(&self, at: usize) -> Key {
         let mut state = lock(&self.state);
+        state.since.get_or_insert_with(Moment::now);
         // Another thread may have pushed the next one meanwhile.
         state.in_vector = state.in_vector.max(at + 1);
         Key::in_vector(at)
@@ -92,6 +97,11 @@ impl<E: 'static> Pile<E> {
     /// Takes note that those in the vector from there on have left.
     pub(super) fn shrinks(&self, to: usize) {
         lock(&self.state).in_vector = to;
+    }
+
+    /// When the first of the entries came.
+    pub(super) fn since(&self) -> Moment {
+        lock(&self.state).since.unwrap_or_else(Moment::now)
     }
 
     /// Puts an entry on top.
