@@ -108,6 +108,11 @@ impl Alarms {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    /// That one is gone.
+    pub(super) fn forget(&self, key: Key) {
+        lock(&self.0).keys.remove(&key);
+    }
+
     /// Whose poll it is to be from now on.
     pub(super) fn ring_for(&self, waker: &Waker) {
         let mut rung = lock(&self.0);

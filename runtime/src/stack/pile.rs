@@ -253,6 +253,7 @@ impl<E: Send + 'static> Leave for Pile<E> {
             (state.between.remove(&key), state.interrupts.remove(&key))
         };
         drop((entry, interrupt));
+        self.alarms.forget(key);
     }
 }
 
