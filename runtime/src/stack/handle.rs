@@ -172,13 +172,13 @@ where
         if lock(&self.shelf).take_back() {
             return None;
         }
-        let shelf = Arc::clone(&self.shelf);
+        let shared = Arc::clone(&self.shelf);
         Some(Box::pin(poll_fn(move |cx| {
-            let mut shelf = lock(&shelf);
-            if shelf.take_back() {
+            let mut lent = lock(&shared);
+            if lent.take_back() {
                 return Poll::Ready(());
             }
-            shelf.exit = Some(cx.waker().clone());
+            lent.exit = Some(cx.waker().clone());
             Poll::Pending
         })))
     }
