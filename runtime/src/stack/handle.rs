@@ -74,8 +74,8 @@ where
     M: AsyncContextManager<Resource = R>,
     R: Send + 'static,
 {
-    /// Lends the resource; `None` when it was exited. An exit of the stack that starts meanwhile waits for it to come
-    /// back.
+    /// Lends the resource; `None` when it is its turn to be exited, or was. An exit of the stack that starts meanwhile
+    /// waits for it to come back, and shows the error to the manager then.
     pub fn borrow(&mut self) -> Option<Loan<'_, M, R>> {
         let content = lock(&self.shelf).take(Content::Lent)?;
         Some(Loan {
@@ -84,8 +84,8 @@ where
         })
     }
 
-    /// Exits this manager now, told [`Cause::Completed`], before its turn; the stack owes it nothing any more. When it
-    /// was exited already, nothing happens.
+    /// Exits this manager now, told [`Cause::Completed`], before its turn. The stack owes it nothing any more and keeps
+    /// nothing of it, and it does not interrupt from then on (rule STK-3). When it was exited already, nothing happens.
     ///
     /// # Errors
     ///

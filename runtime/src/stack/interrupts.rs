@@ -18,9 +18,10 @@ use crate::interruption::fires;
 use crate::manager::Payload;
 use crate::sync::Mutex;
 
-/// The interrupt of an entry. It is polled only when it was woken: so a stack of many costs no more than one of a few.
+/// The interrupt of an entry. It is polled when it was woken: so a stack of many costs no more than one of a few.
 pub(super) struct Interrupt<E> {
     interrupt: BoxFuture<Option<E>>,
+    alarm: Arc<Alarm>,
     waker: Waker,
 }
 
@@ -42,10 +43,17 @@ pub(super) enum Fires<E> {
 impl<E> Interrupt<E> {
     pub(super) fn new(interrupt: BoxFuture<Option<E>>, of: Key, alarms: &Arc<Alarms>) -> Self {
         let alarms = Arc::clone(alarms);
+        let alarm = Arc::new(Alarm { of, alarms });
         Self {
             interrupt,
-            waker: Waker::from(Arc::new(Alarm { of, alarms })),
+            waker: Waker::from(Arc::clone(&alarm)),
+            alarm,
         }
+    }
+
+    /// Whether anybody kept its waker. One that relies on the polls of the body is polled with each, as in a block.
+    pub(super) fn can_be_woken(&self) -> bool {
+        Arc::strong_count(&self.alarm) > 2
     }
 
     pub(super) fn poll(&mut self) -> Polled<E> {
@@ -99,6 +107,12 @@ impl Wake for Alarm {
 }
 
 impl Alarms {
+    /// That one is polled next time.
+    pub(super) fn note(&self, key: Key) {
+        lock(&self.0).keys.insert(key);
+    }
+
+    /// The same, and there is to be a next time.
     pub(super) fn ring(&self, key: Key) {
         let waker = {
             let mut rung = lock(&self.0);
