@@ -20,7 +20,7 @@ use crate::sync::Mutex;
 
 /// The interrupt of an entry. It is polled when it was woken: so a stack of many costs no more than one of a few.
 pub(super) struct Interrupt<E> {
-    interrupt: BoxFuture<Option<E>>,
+    fires: BoxFuture<Option<E>>,
     alarm: Arc<Alarm>,
     waker: Waker,
 }
@@ -41,11 +41,11 @@ pub(super) enum Fires<E> {
 }
 
 impl<E> Interrupt<E> {
-    pub(super) fn new(interrupt: BoxFuture<Option<E>>, of: Key, alarms: &Arc<Alarms>) -> Self {
+    pub(super) fn new(fires: BoxFuture<Option<E>>, of: Key, alarms: &Arc<Alarms>) -> Self {
         let alarms = Arc::clone(alarms);
         let alarm = Arc::new(Alarm { of, alarms });
         Self {
-            interrupt,
+            fires,
             waker: Waker::from(Arc::clone(&alarm)),
             alarm,
         }
@@ -58,7 +58,7 @@ impl<E> Interrupt<E> {
 
     pub(super) fn poll(&mut self) -> Polled<E> {
         let mut cx = Context::from_waker(&self.waker);
-        let poll = |cx: &mut Context<'_>| self.interrupt.as_mut().poll(cx);
+        let poll = |cx: &mut Context<'_>| self.fires.as_mut().poll(cx);
         match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(&mut cx, poll))) {
             Ok(Poll::Pending) => Polled::Pending,
             Ok(Poll::Ready(error)) => Polled::Fired(error),
