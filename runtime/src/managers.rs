@@ -7,7 +7,6 @@ mod closing;
 mod either;
 #[cfg(feature = "tokio")]
 mod exit_within;
-mod failure;
 mod join;
 #[cfg(feature = "tokio")]
 mod locks;
@@ -23,6 +22,7 @@ mod suppress;
 mod task_group;
 #[cfg(feature = "tokio")]
 mod timeout;
+mod together;
 mod transaction;
 
 #[cfg(feature = "tokio")]

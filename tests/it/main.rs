@@ -17,6 +17,7 @@ mod attribute;
 mod cancellation;
 mod cost;
 mod deadlines;
+mod entries;
 mod errors;
 mod examples;
 mod exit;

@@ -443,8 +443,8 @@ async fn a_group_that_was_empty_is_watched_again() {
 }
 
 /// ERR-5: the error of a task is not lost when the block ends in another way before it can be raised: interrupted from
-/// further out in the same moment, dropped while the blocks inside exit, or completed by a part of the body that was not
-/// waiting in a block.
+/// further out in the same moment, dropped while the blocks inside or its own tasks exit, or completed by a part of
+/// the body that was not waiting in a block.
 #[tokio::test]
 async fn the_error_of_a_task_is_never_lost() {
     /// The gates are those of the block inside, and of a task.
@@ -523,6 +523,22 @@ async fn the_error_of_a_task_is_never_lost() {
         }
         drop(block);
         scene.inner.open();
+        scene.task.open();
+        drain().await;
+    };
+    let ((), entries) = report::collect(dropped).await;
+    assert_eq!(lost(&entries), ["interrupt: Boom(\"task\")"]);
+
+    // Dropped while its own exit waits for the other task.
+    let scene = Scene::default();
+    scene.inner.open();
+    let dropped = async {
+        let mut block = Box::pin(block(&scene, false));
+        for _ in 0..50 {
+            assert!(futures::poll!(&mut block).is_pending());
+            yield_now().await;
+        }
+        drop(block);
         scene.task.open();
         drain().await;
     };

@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use crate::interruption::{MadeOf, fires};
+use crate::leaving::Leaving;
 use crate::manager::{Exited, Managed, Payload, Surviving, exit_alone};
-use crate::managers::failure::{Failure, Together};
+use crate::managers::together::Together;
 use crate::nest;
 use crate::report;
 use crate::scope::Scope;
@@ -163,11 +164,13 @@ async fn concurrently<T, B, const N: usize>(
 }
 
 /// Enters all, or stops at the first that cannot be.
-async fn enter_all<E, const N: usize>(parts: [Part<'_, Result<(), E>>; N]) -> Option<Failure<E>> {
+async fn enter_all<E, const N: usize>(
+    parts: [Part<'_, Result<(), E>>; N],
+) -> Option<Leaving<Cause, E>> {
     let entered = concurrently(parts, 0..N, |_, entered| match entered {
         Ok(Ok(())) => ControlFlow::Continue(()),
-        Ok(Err(error)) => ControlFlow::Break(Failure::Error(error)),
-        Err(payload) => ControlFlow::Break(Failure::Panic(payload)),
+        Ok(Err(error)) => ControlFlow::Break(Leaving::Raised(error)),
+        Err(payload) => ControlFlow::Break(Leaving::Panicked(payload)),
     });
     entered.await.break_value()
 }
@@ -203,15 +206,16 @@ async fn exit_all<E: Debug + 'static, const N: usize>(
     let mut verdicts = [Verdict::Propagate; N];
     let exits = concurrently(parts, (0..N).rev(), |number, exited| {
         unfinished.0[number] = "";
-        let failure = match exited {
+        let exited = match exited {
             Ok(Ok(verdict)) => {
+                // All of them decide together, later on.
                 verdicts[number] = verdict;
-                return ControlFlow::Continue(());
+                Exited::Returned(Verdict::Propagate)
             }
-            Ok(Err(error)) => Failure::Error(error),
-            Err(payload) => Failure::Panic(payload),
+            Ok(Err(error)) => Exited::Failed(error),
+            Err(payload) => Exited::Panicked(payload),
         };
-        together.exit_failed(failure, names[number]);
+        together.exited(exited, names[number]);
         ControlFlow::<Infallible>::Continue(())
     });
     let ControlFlow::Continue(()) = exits.await;

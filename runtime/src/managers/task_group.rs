@@ -4,6 +4,7 @@ use std::any::type_name;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -12,12 +13,13 @@ use pin_project_lite::pin_project;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::failure::{Failure, Together};
 use super::move_on_when_cancelled;
+use super::together::Together;
 use crate::expansion::Never;
+use crate::manager::Exited;
 use crate::nest::{self, Surroundings, Waiting};
 use crate::report::{self, Collector, Entry, Incident, Phase};
-use crate::{AsyncContextManager, Cause, Interruption, async_with};
+use crate::{AsyncContextManager, Cause, Interruption, Verdict, async_with};
 
 /// Lends the block a group of tasks, and waits for all of them before the block ends: structured concurrency.
 ///
@@ -102,8 +104,7 @@ pub fn task_group() -> TaskGroup {
 ///
 /// The first error of a task is raised, as the very same value, unless the body failed or was interrupted from further
 /// out before. Every other one is [reported](crate::report) (rules ERR-3, ERR-5); Python and trio raise all of them as one
-/// group, which then has to be taken apart. When the body ends in the same poll in which a task fails, the body wins. The
-/// error that interrupts the body is lost in one case: when the block is dropped after that, while its exit runs.
+/// group, which then has to be taken apart. When the body ends in the same poll in which a task fails, the body wins.
 ///
 /// # Panics
 ///
@@ -260,7 +261,7 @@ impl<E: 'static> Group<E> {
     }
 
     /// Waits for the next failure, or until no task is left. A failure cancels the others.
-    fn poll_failure(&self, cx: &mut Context<'_>) -> Poll<Option<Failure<E>>> {
+    fn poll_failure(&self, cx: &mut Context<'_>) -> Poll<Option<Exited<Verdict, E>>> {
         // Dropped without the lock: a task may go with its last waker, and blocks with it.
         let _before;
         let mut state = self.lock();
@@ -269,9 +270,9 @@ impl<E: 'static> Group<E> {
             let failure = match ready!(state.tasks.poll_join_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(Ok(()))) => continue,
-                Some(Ok(Err(error))) => Failure::Error(error),
+                Some(Ok(Err(error))) => Exited::Failed(error),
                 Some(Err(error)) => match error.try_into_panic() {
-                    Ok(payload) => Failure::Panic(payload),
+                    Ok(payload) => Exited::Panicked(payload),
                     // The runtime shuts down.
                     Err(_) => continue,
                 },
@@ -326,7 +327,7 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
         };
         let mut together = Together::told(cause);
         while let Some(failure) = next().await {
-            together.exit_failed(failure, type_name::<Self>());
+            together.exited(failure, type_name::<Self>());
         }
         together.conclude()
     }
@@ -339,7 +340,11 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
                 // There may be another task later.
                 None => Poll::Pending,
             });
-            let error = failure.await.raise();
+            let error = match failure.await {
+                Exited::Failed(error) => error,
+                Exited::Panicked(payload) => resume_unwind(payload),
+                Exited::Returned(_) => unreachable!("a task has failed"),
+            };
             group.lock().interrupted_by = Some(Incident::error(&error));
             error
         }

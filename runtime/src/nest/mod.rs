@@ -39,7 +39,7 @@ pub use handover::{detach, set_spawner};
 pub(crate) use member::{Member, Progress};
 use slot::{
     AROUND, COLD, DETACHED, ENTERING, EXITING, Free, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER,
-    SHIELD, Slot,
+    PARKED, RUNS_OUT, SHIELD, Slot,
 };
 
 use crate::Cause;

@@ -73,20 +73,20 @@ where
         Box::pin(async move {
             let name = self.name();
             let resource = enter_part(name, self.enter()).await?;
-            let shelf = Shelf::new(self, resource);
+            let content = Shelf::new(self, resource);
             let shelved = Shelved::<M, K> {
-                shelf: Arc::clone(&shelf),
+                shelf: Arc::clone(&content),
                 conversion: PhantomData,
             };
             let pile = stack.home.pile();
             let key = pile.put(Slot::new(name, shelved));
-            if let Content::Here(manager, resource) = &lock(&shelf).content {
+            if let Content::Here(manager, resource) = &lock(&content).content {
                 stack.follow(key, interrupt_of(manager, resource));
             }
             let pile: Arc<dyn Leave> = pile;
             Ok(Handle {
                 since: Moment::now(),
-                shelf,
+                shelf: content,
                 pile: Arc::downgrade(&pile),
                 key,
             })

@@ -77,8 +77,8 @@ where
     M: AsyncContextManager<Resource = R>,
     R: Send + 'static,
 {
-    /// Lends the resource; `None` when it was exited. An exit of the stack that starts meanwhile waits for it to come
-    /// back.
+    /// Lends the resource; `None` when it is its turn to be exited, or was. An exit of the stack that starts meanwhile
+    /// waits for it to come back, and shows the error to the manager then.
     pub fn borrow(&mut self) -> Option<Loan<'_, M, R>> {
         let content = lock(&self.shelf).take(Content::Lent)?;
         Some(Loan {
@@ -87,8 +87,8 @@ where
         })
     }
 
-    /// Exits this manager now, told [`Cause::Completed`], before its turn; the stack owes it nothing any more. When it
-    /// was exited already, nothing happens.
+    /// Exits this manager now, told [`Cause::Completed`], before its turn. The stack owes it nothing any more and keeps
+    /// nothing of it, and it does not interrupt from then on (rule STK-3). When it was exited already, nothing happens.
     ///
     /// # Errors
     ///
@@ -175,13 +175,13 @@ where
         if lock(&self.shelf).take_back() {
             return None;
         }
-        let shelf = Arc::clone(&self.shelf);
+        let shared = Arc::clone(&self.shelf);
         Some(Box::pin(poll_fn(move |cx| {
-            let mut shelf = lock(&shelf);
-            if shelf.take_back() {
+            let mut lent = lock(&shared);
+            if lent.take_back() {
                 return Poll::Ready(());
             }
-            shelf.exit = Some(cx.waker().clone());
+            lent.exit = Some(cx.waker().clone());
             Poll::Pending
         })))
     }

@@ -18,9 +18,10 @@ use crate::interruption::fires;
 use crate::manager::Payload;
 use crate::sync::Mutex;
 
-/// The interrupt of an entry. It is polled only when it was woken: so a stack of many costs no more than one of a few.
+/// The interrupt of an entry. It is polled when it was woken: so a stack of many costs no more than one of a few.
 pub(super) struct Interrupt<E> {
-    interrupt: BoxFuture<Option<E>>,
+    fires: BoxFuture<Option<E>>,
+    alarm: Arc<Alarm>,
     waker: Waker,
 }
 
@@ -40,17 +41,24 @@ pub(super) enum Fires<E> {
 }
 
 impl<E> Interrupt<E> {
-    pub(super) fn new(interrupt: BoxFuture<Option<E>>, of: Key, alarms: &Arc<Alarms>) -> Self {
+    pub(super) fn new(fires: BoxFuture<Option<E>>, of: Key, alarms: &Arc<Alarms>) -> Self {
         let alarms = Arc::clone(alarms);
+        let alarm = Arc::new(Alarm { of, alarms });
         Self {
-            interrupt,
-            waker: Waker::from(Arc::new(Alarm { of, alarms })),
+            fires,
+            waker: Waker::from(Arc::clone(&alarm)),
+            alarm,
         }
+    }
+
+    /// Whether anybody kept its waker. One that relies on the polls of the body is polled with each, as in a block.
+    pub(super) fn can_be_woken(&self) -> bool {
+        Arc::strong_count(&self.alarm) > 2
     }
 
     pub(super) fn poll(&mut self) -> Polled<E> {
         let mut cx = Context::from_waker(&self.waker);
-        let poll = |cx: &mut Context<'_>| self.interrupt.as_mut().poll(cx);
+        let poll = |cx: &mut Context<'_>| self.fires.as_mut().poll(cx);
         match catch_unwind(AssertUnwindSafe(|| poll_unconstrained(&mut cx, poll))) {
             Ok(Poll::Pending) => Polled::Pending,
             Ok(Poll::Ready(error)) => Polled::Fired(error),
@@ -99,6 +107,12 @@ impl Wake for Alarm {
 }
 
 impl Alarms {
+    /// That one is polled next time.
+    pub(super) fn note(&self, key: Key) {
+        lock(&self.0).keys.insert(key);
+    }
+
+    /// The same, and there is to be a next time.
     pub(super) fn ring(&self, key: Key) {
         let waker = {
             let mut rung = lock(&self.0);
@@ -106,6 +120,11 @@ impl Alarms {
             rung.waker.clone()
         };
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// That one is gone.
+    pub(super) fn forget(&self, key: Key) {
+        lock(&self.0).keys.remove(&key);
     }
 
     /// Whose poll it is to be from now on.

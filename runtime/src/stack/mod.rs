@@ -385,12 +385,13 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         Self::with(std::mem::take(&mut self.entries), self.home.replace(pile))
     }
 
-    /// Runs the exits now, told [`Cause::Completed`] (rule STK-4). The stack is empty then, and can be used again, as in
+    /// Runs the exits now, told [`Cause::Completed`] (rule STK-4). A deadline that was entered goes on meanwhile, and
+    /// interrupts the exits further in, as at the end of a block. The stack is empty then, and can be used again, as in
     /// Python; closing an empty one does nothing.
     ///
     /// # Errors
     ///
-    /// The error that an exit failed with, if no exit further out suppressed it; other ones are
+    /// The error that an exit failed with, or that of the entry that interrupted, if no exit suppressed it; other ones are
     /// [reported](crate::report).
     ///
     /// # Panics

@@ -200,7 +200,12 @@ impl<E: 'static> Pile<E> {
                 continue;
             };
             match interrupt.poll() {
-                Polled::Pending => self.interrupt_back(key, interrupt),
+                Polled::Pending => {
+                    if !interrupt.can_be_woken() {
+                        self.alarms.note(key);
+                    }
+                    self.interrupt_back(key, interrupt);
+                }
                 Polled::Fired(error) if self.is_interruptible(key) => {
                     self.forget_interrupts(key);
                     return Fires::Error(key, error);
@@ -263,6 +268,7 @@ impl<E: Send + 'static> Leave for Pile<E> {
             (state.between.remove(&key), state.interrupts.remove(&key))
         };
         drop((entry, interrupt));
+        self.alarms.forget(key);
     }
 }
 

@@ -36,7 +36,8 @@ impl<E: Debug + Send + 'static> Registrar<E> {
     ///
     /// # Errors
     ///
-    /// When the exits of the stack's block, or of the dropped stack, have run. The callback was run at once then.
+    /// When the exits of the stack's block, or of the dropped stack, have run or were cut off. The callback was run at
+    /// once then.
     ///
     /// # Cancel safety
     ///

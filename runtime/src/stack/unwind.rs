@@ -392,9 +392,8 @@ impl<E: Debug + Send + 'static> Unwind<E> {
     fn keep_cause(&mut self, waits: bool) {
         let waiting = match &self.running {
             Some(running) if running.waits.is_some() => Some((running.key, running.told)),
-            Some(_) => None,
             None if waits => self.innermost().map(|key| (key, self.leaving.cause())),
-            None => None,
+            _ => None,
         };
         self.settled = waiting;
     }

@@ -366,10 +366,10 @@ impl<'p> Oracle<'p> {
         self.conclude(verdict, flow, exited, outer.is_some())
     }
 
-    /// What was to be raised after an exit has nobody to be raised to. An interruption was to end the block, and so does
-    /// the drop. What is around a generator comes before what is in it.
+    /// What was to be raised after an exit has nobody to be raised to; in Python, the drop is itself an interruption, and goes
+    /// on in place of another one. What is around a generator comes before what is in it.
     fn lose(&mut self, flow: Goes) {
-        if cause(flow) != CANCELLED {
+        if cause(flow) != CANCELLED || self.dialect == Dialect::Rust {
             let since = self.lines.split_off(self.dropped_at);
             self.report("body", cause(flow), flow);
             self.lines.extend(since);

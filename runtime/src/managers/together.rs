@@ -9,22 +9,6 @@ use crate::manager::{Exited, Left, NothingLeft, Payload};
 use crate::report::Phase;
 use crate::{Cause, Verdict};
 
-/// An error or a panic.
-pub(crate) enum Failure<E> {
-    Error(E),
-    Panic(Payload),
-}
-
-impl<E> Failure<E> {
-    /// Raises it.
-    pub(crate) fn raise(self) -> E {
-        match self {
-            Failure::Error(error) => error,
-            Failure::Panic(payload) => resume_unwind(payload),
-        }
-    }
-}
-
 /// What is going to leave several managers that exit beside each other. Dropped before that, it is reported (rule ERR-5).
 pub(crate) struct Together<E: Debug> {
     leaving: Leaving<Cause, E>,
@@ -44,12 +28,8 @@ impl<E: Debug + 'static> Together<E> {
         }
     }
 
-    /// This has failed before the exits.
-    pub(crate) fn failed(failure: Failure<E>, manager: &'static str) -> Self {
-        let leaving = match failure {
-            Failure::Error(error) => Leaving::Raised(error),
-            Failure::Panic(payload) => Leaving::Panicked(payload),
-        };
+    /// This leaves before the exits.
+    pub(crate) fn failed(leaving: Leaving<Cause, E>, manager: &'static str) -> Self {
         Self {
             cause: leaving.cause(),
             leaving,
@@ -79,12 +59,8 @@ impl<E: Debug + 'static> Together<E> {
         self.cause = self.leaving.cause();
     }
 
-    /// One of the exits has failed. An error is raised if the body completed and no other one is (rule ERR-3).
-    pub(crate) fn exit_failed(&mut self, failure: Failure<E>, manager: &'static str) {
-        let exited = match failure {
-            Failure::Error(error) => Exited::<Verdict, E>::Failed(error),
-            Failure::Panic(payload) => Exited::Panicked(payload),
-        };
+    /// One of the exits has ended. An error is raised if the body completed and no other one is (rule ERR-3).
+    pub(crate) fn exited(&mut self, exited: Exited<Verdict, E>, manager: &'static str) {
         let (from, phase) = self.from;
         let who = Who::named(manager, self.cause).beside(from, phase);
         let before = mem::discriminant(&self.leaving);
