@@ -467,6 +467,10 @@ impl<F: Future + ?Sized, R, E> Interruption<E> for GeneratorInterrupt<F, R, E> {
             None => body(cx),
         }
     }
+
+    fn is_around(&self) -> bool {
+        self.around.is_some()
+    }
 }
 
 // Nothing in it is pinned in place.

@@ -54,6 +54,11 @@ pub trait Interruption<E> {
     ) {
         body(cx);
     }
+
+    /// Whether [`poll_inside`](Self::poll_inside) does more than to poll the body.
+    fn is_around(&self) -> bool {
+        false
+    }
 }
 
 impl<E, F: Future<Output = E>> Interruption<E> for F {
@@ -113,6 +118,10 @@ impl<E, X, I: Interruption<X>, F: Fn(X) -> E> Interruption<E> for Converted<I, F
     ) {
         self.project().interrupt.poll_inside(cx, body);
     }
+
+    fn is_around(&self) -> bool {
+        self.interrupt.is_around()
+    }
 }
 
 pin_project! {
@@ -146,6 +155,10 @@ impl<E, I: Interruption<E>> Interruption<E> for IfThere<I> {
             Some(interrupt) => interrupt.poll_inside(cx, body),
             None => body(cx),
         }
+    }
+
+    fn is_around(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(I::is_around)
     }
 }
 
@@ -183,6 +196,13 @@ impl<E, A: Interruption<E>, B: Interruption<E>> Interruption<E> for OneOf<A, B> 
         match self.project() {
             OneOfProjection::First { interrupt } => interrupt.poll_inside(cx, body),
             OneOfProjection::Second { interrupt } => interrupt.poll_inside(cx, body),
+        }
+    }
+
+    fn is_around(&self) -> bool {
+        match self {
+            OneOf::First { interrupt } => interrupt.is_around(),
+            OneOf::Second { interrupt } => interrupt.is_around(),
         }
     }
 }

@@ -106,7 +106,18 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         Interrupts::leave(&self.interrupts, Arc::clone(&next));
         let entries = std::mem::take(&mut self.entries);
         let home = Arc::clone(&self.home);
-        let wait = wait.map(|wait| -> BoxFuture<()> { Box::pin(wait) });
+        let is_around = home.pile().is_around();
+        let waits = is_around || wait.is_some();
+        let wait = waits.then(|| -> BoxFuture<()> {
+            Box::pin(async move {
+                if is_around {
+                    super::next_poll().await;
+                }
+                if let Some(wait) = wait {
+                    wait.await;
+                }
+            })
+        });
         let name = type_name::<Self>();
         InBlock(StackExit::for_reuse(name, entries, home, next, wait, level))
     }

@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use super::around::Attended;
 use super::entry::{Entered, Slot};
 use super::handle::{Content, Handle, Shelf, Shelved};
-use super::interrupts::interrupt_of;
 use super::pile::Leave;
 use super::{AsyncExitStack, lock};
 use crate::managers::MovedOn;
@@ -59,12 +59,13 @@ where
             let name = self.name();
             let resource = enter_part(name, self.enter()).await?;
             let entered = Entered {
-                manager: self,
+                manager: Attended::new(self),
                 resource,
                 conversion: PhantomData,
             };
             let (at, entered) = stack.register(name, entered);
-            stack.follow(at, interrupt_of(&entered.manager, &entered.resource));
+            let attends = entered.manager.attend(&entered.resource);
+            stack.home.pile().attend(at, attends);
             Ok(&mut entered.resource)
         })
     }
@@ -73,7 +74,7 @@ where
         Box::pin(async move {
             let name = self.name();
             let resource = enter_part(name, self.enter()).await?;
-            let content = Shelf::new(self, resource);
+            let content = Shelf::new(Attended::new(self), resource);
             let shelved = Shelved::<M, K> {
                 shelf: Arc::clone(&content),
                 conversion: PhantomData,
@@ -81,7 +82,8 @@ where
             let pile = stack.home.pile();
             let key = pile.put(Slot::new(name, shelved));
             if let Content::Here(manager, resource) = &lock(&content).content {
-                stack.follow(key, interrupt_of(manager, resource));
+                let attends = manager.attend(resource);
+                pile.attend(key, attends);
             }
             let pile: Arc<dyn Leave> = pile;
             Ok(Handle {

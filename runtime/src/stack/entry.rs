@@ -5,6 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 
 use super::BoxFuture;
+use super::around::Attended;
 use super::bounds::{CleanUpOf, RaisedAs};
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict, limits};
 
@@ -83,7 +84,7 @@ impl<E: Send + 'static, H: Held<E>> Entry<E> for Slot<H> {
 
 /// A manager that was entered.
 pub(super) struct Entered<M: AsyncContextManager, K> {
-    pub(super) manager: M,
+    pub(super) manager: Attended<M>,
     pub(super) resource: M::Resource,
     pub(super) conversion: PhantomData<fn() -> K>,
 }
@@ -99,7 +100,8 @@ where
     }
 
     async fn exit(self, cause: Cause) -> Result<Verdict, E> {
-        converted(self.manager.exit(self.resource, cause).await)
+        let manager = self.manager.into_inner();
+        converted(manager.exit(self.resource, cause).await)
     }
 }
 

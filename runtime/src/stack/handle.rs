@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
+use super::around::Attended;
 use super::bounds::RaisedAs;
 use super::entry::{Held, converted};
 use super::pile::{Key, Leave};
@@ -37,15 +38,15 @@ pub(super) struct Shelf<M, R> {
 }
 
 pub(super) enum Content<M, R> {
-    Here(M, R),
+    Here(Attended<M>, R),
     Lent,
     /// It is the turn of its exit.
-    TakenBack(M, R),
+    TakenBack(Attended<M>, R),
     Exited,
 }
 
 impl<M, R> Shelf<M, R> {
-    pub(super) fn new(manager: M, resource: R) -> Arc<Mutex<Self>> {
+    pub(super) fn new(manager: Attended<M>, resource: R) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             content: Content::Here(manager, resource),
             exit: None,
@@ -61,7 +62,7 @@ impl<M, R> Shelf<M, R> {
         !matches!(self.content, Content::Lent)
     }
 
-    fn take(&mut self, leave: Content<M, R>) -> Option<(M, R)> {
+    fn take(&mut self, leave: Content<M, R>) -> Option<(Attended<M>, R)> {
         match mem::replace(&mut self.content, leave) {
             Content::Here(manager, resource) => Some((manager, resource)),
             other => {
@@ -105,6 +106,11 @@ where
     #[allow(clippy::manual_async_fn)] // An `async fn` does not declare that it is `Send`.
     pub fn release(self) -> impl Future<Output = Result<(), M::Error>> + Send {
         async move {
+            if let Some(pile) = self.pile.upgrade()
+                && pile.leave_body(self.key)
+            {
+                super::next_poll().await;
+            }
             let content = lock(&self.shelf).take(Content::Exited);
             let Some((manager, resource)) = content else {
                 return Ok(());
@@ -112,14 +118,14 @@ where
             if let Some(pile) = self.pile.upgrade() {
                 pile.leave(self.key);
             }
-            exit_early(manager, resource, Cause::Completed, self.since).await
+            exit_early(manager.into_inner(), resource, Cause::Completed, self.since).await
         }
     }
 }
 
 /// A resource that a [`Handle`] lends. It comes back when this is dropped.
 pub struct Loan<'a, M, R = <M as AsyncContextManager>::Resource> {
-    content: Option<(M, R)>,
+    content: Option<(Attended<M>, R)>,
     shelf: &'a Mutex<Shelf<M, R>>,
 }
 
@@ -198,7 +204,7 @@ where
         let content = mem::replace(&mut lock(&self.shelf).content, Content::Exited);
         match content {
             Content::Here(manager, resource) | Content::TakenBack(manager, resource) => {
-                converted(manager.exit(resource, cause).await)
+                converted(manager.into_inner().exit(resource, cause).await)
             }
             // It was released.
             Content::Lent | Content::Exited => Ok(Verdict::Propagate),

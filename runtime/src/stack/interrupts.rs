@@ -1,20 +1,16 @@
 //! Which entries interrupt the block of a stack, or the exits of those further in.
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::as_manager::StackError;
-use super::bounds::RaisedAs;
 use super::pile::{Key, Pile};
 use super::{BoxFuture, lock};
-use crate::AsyncContextManager;
-use crate::Interruption as _;
+use crate::Interruption;
 use crate::executor::poll_unconstrained;
-use crate::interruption::fires;
 use crate::manager::Payload;
 use crate::sync::Mutex;
 
@@ -65,20 +61,6 @@ impl<E> Interrupt<E> {
             Err(payload) => Polled::Panicked(payload),
         }
     }
-}
-
-/// The interrupt of a manager that may ask for one.
-pub(super) fn interrupt_of<M, E, K>(
-    manager: &M,
-    resource: &M::Resource,
-) -> Option<BoxFuture<Option<E>>>
-where
-    M: AsyncContextManager<Error: RaisedAs<E, K>>,
-    E: 'static,
-    K: 'static,
-{
-    let interrupt = manager.interrupt(resource);
-    (!interrupt.is_never()).then(|| Box::pin(async { fires(interrupt).await.raised_as() }) as _)
 }
 
 /// Which interrupts were woken, and who is to poll them.
@@ -245,10 +227,8 @@ pub(super) struct StackInterrupt<E> {
     pub(super) in_block: bool,
 }
 
-impl<E: 'static> Future for StackInterrupt<E> {
-    type Output = StackError<E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StackError<E>> {
+impl<E: 'static> Interruption<StackError<E>> for StackInterrupt<E> {
+    fn poll_interruption(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StackError<E>> {
         let (by, error) = match Interrupts::poll(&self.interrupts, None, cx) {
             Fires::Not => return Poll::Pending,
             Fires::Panic(_, payload) => resume_unwind(payload),
@@ -266,5 +246,19 @@ impl<E: 'static> Future for StackInterrupt<E> {
         interrupts.fired.push((Source::Entry(by), kept));
         interrupts.just_fired = true;
         Poll::Ready(raised)
+    }
+
+    fn poll_inside(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) {
+        let pile = Arc::clone(&lock(&self.interrupts).pile);
+        pile.poll_around(None, cx, body);
+    }
+
+    // There may be something later.
+    fn is_around(&self) -> bool {
+        true
     }
 }

@@ -1,5 +1,6 @@
 //! A dynamic number of managers.
 
+mod around;
 mod as_manager;
 mod bounds;
 mod entry;
@@ -11,11 +12,12 @@ mod unwind;
 
 use std::any::{Any, type_name};
 use std::fmt::{self, Debug, Formatter};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 
 pub(crate) use as_manager::Stacked;
 pub use as_manager::{StackError, StackManager};
@@ -452,13 +454,6 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
             None => unreachable!("it was pushed just now"),
         }
     }
-
-    /// Lets an entry interrupt. It is registered by then, so that it is exited when its `interrupt` panics.
-    fn follow(&self, by: Key, interrupt: Option<BoxFuture<Option<E>>>) {
-        if let Some(interrupt) = interrupt {
-            self.home.pile().may_be_interrupted(by, interrupt);
-        }
-    }
 }
 
 impl<E: Debug + Send + 'static, V: ExitVerdict> Debug for AsyncExitStack<E, V> {
@@ -471,6 +466,19 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Debug for AsyncExitStack<E, V> {
         let on_top = pile.names_below(self.entries.count());
         list.entries(on_top).finish()
     }
+}
+
+/// Waits for the next poll: in this one, the body may be polled in what is to be exited.
+async fn next_poll() {
+    let mut is_next = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_next, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A stack that is dropped with exits in it lets them go on, as a block does.

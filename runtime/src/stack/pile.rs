@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Context;
 
+use super::around::{Attends, Surround};
 use super::interrupts::{Alarms, Fires, Interrupt, Polled};
 use super::{Entry, lock};
 use crate::nest::{Children, Moment};
@@ -51,6 +53,8 @@ struct State<E> {
     next: u64,
     /// Those that may fire; none while it is polled.
     interrupts: BTreeMap<Key, Option<Interrupt<E>>>,
+    /// What the body is polled in; none while it is.
+    around: BTreeMap<Key, Option<Vec<Box<dyn Surround>>>>,
     /// The exits have run, and none will any more.
     closed: bool,
 }
@@ -77,6 +81,7 @@ impl<E> Default for Pile<E> {
                 between: BTreeMap::new(),
                 next: 0,
                 interrupts: BTreeMap::new(),
+                around: BTreeMap::new(),
                 closed: false,
             }),
             alarms: Arc::default(),
@@ -181,7 +186,59 @@ impl<E: 'static> Pile<E> {
 
     // --- Interrupts ---
 
-    pub(super) fn may_be_interrupted(&self, by: Key, interrupt: super::BoxFuture<Option<E>>) {
+    /// What an entry does while the body runs.
+    pub(super) fn attend(&self, by: Key, attends: Attends<E>) {
+        let Attends { fires, around } = attends;
+        if !around.is_empty() {
+            lock(&self.state).around.insert(by, Some(around));
+        }
+        if let Some(fires) = fires {
+            self.may_be_interrupted(by, fires);
+        }
+    }
+
+    /// Polls the body in what entries from the outermost on, or further in than this one, have around it.
+    pub(super) fn poll_around(
+        &self,
+        from: Option<Key>,
+        cx: &mut Context<'_>,
+        body: &mut dyn FnMut(&mut Context<'_>),
+    ) {
+        let Some((key, mut around)) = self.take_around(from) else {
+            return body(cx);
+        };
+        let mut inside = |cx: &mut Context<'_>| self.poll_around(Some(key), cx, body);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            poll_each(&mut around, cx, &mut inside);
+        }));
+        self.around_back(key, around);
+        if let Err(payload) = result {
+            resume_unwind(payload);
+        }
+    }
+
+    fn take_around(&self, from: Option<Key>) -> Option<(Key, Vec<Box<dyn Surround>>)> {
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut state = lock(&self.state);
+        let mut inwards = state.around.range_mut((from, Bound::Unbounded));
+        inwards.find_map(|(key, around)| Some((*key, around.take()?)))
+    }
+
+    /// After a poll. The entry may have left meanwhile.
+    fn around_back(&self, key: Key, around: Vec<Box<dyn Surround>>) {
+        let gone = match lock(&self.state).around.get_mut(&key) {
+            Some(place) => place.replace(around),
+            None => Some(around),
+        };
+        drop(gone);
+    }
+
+    /// Whether entries have something around the body.
+    pub(super) fn is_around(&self) -> bool {
+        !lock(&self.state).around.is_empty()
+    }
+
+    fn may_be_interrupted(&self, by: Key, interrupt: super::BoxFuture<Option<E>>) {
         let interrupt = Interrupt::new(interrupt, by, &self.alarms);
         lock(&self.state).interrupts.insert(by, Some(interrupt));
         self.alarms.ring(by);
@@ -255,13 +312,31 @@ impl<E: 'static> Pile<E> {
     }
 }
 
+/// Polls the body in these, one in the other.
+fn poll_each(
+    around: &mut [Box<dyn Surround>],
+    cx: &mut Context<'_>,
+    body: &mut dyn FnMut(&mut Context<'_>),
+) {
+    match around {
+        [] => body(cx),
+        [outer, inner @ ..] => outer.poll_inside(cx, &mut |cx| poll_each(inner, cx, body)),
+    }
+}
+
 /// What a handle knows of the pile that its entry lies in.
 pub(super) trait Leave: Send + Sync {
-    /// The entry is exited elsewhere.
+    /// The entry is exited elsewhere. Before that, it must not have anything around the body: whether it has, is returned.
+    fn leave_body(&self, key: Key) -> bool;
     fn leave(&self, key: Key);
 }
 
 impl<E: Send + 'static> Leave for Pile<E> {
+    fn leave_body(&self, key: Key) -> bool {
+        let around = lock(&self.state).around.remove(&key);
+        around.is_some()
+    }
+
     fn leave(&self, key: Key) {
         let (entry, interrupt) = {
             let mut state = lock(&self.state);
