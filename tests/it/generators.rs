@@ -355,22 +355,29 @@ async fn use_composed(log: &Log, how: u8) -> Result<(), Boom> {
 }
 
 fn composed_events(cause: &str) -> Vec<String> {
-    let events = [
+    let inspect = |name: &str| {
+        let is_failed = cause == "failed Boom";
+        is_failed.then(|| format!("inspect {name}: Boom(\"body\")"))
+    };
+    let set_up = [
         "enter outer",
         "enter connection",
         "enter transaction",
         "use transaction",
-        &format!("back: {cause}"),
-        &format!("exit transaction: {cause}"),
-        "exited transaction",
-        "between",
-        &format!("exit connection: {cause}"),
-        "exited connection",
     ];
-    events.map(ToOwned::to_owned).to_vec()
+    let mut events = set_up.map(ToOwned::to_owned).to_vec();
+    events.push(format!("back: {cause}"));
+    events.extend(inspect("transaction"));
+    events.push(format!("exit transaction: {cause}"));
+    events.push("exited transaction".to_owned());
+    events.push("between".to_owned());
+    events.extend(inspect("connection"));
+    events.push(format!("exit connection: {cause}"));
+    events.push("exited connection".to_owned());
+    events
 }
 
-/// GEN-6: the blocks of a generator that enclose its yield are told how the user's block ended.
+/// GEN-6: the blocks of a generator that enclose its yield are told how the user's block ended, and shown its error.
 #[tokio::test]
 async fn generators_compose() {
     let log = Log::new();

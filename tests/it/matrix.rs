@@ -256,7 +256,10 @@ impl Reference {
             }
         }
         let ended = match way {
-            Way::Interrupt if cause == "panicked" => self.ended.clone(),
+            Way::Interrupt if cause == "panicked" => {
+                reported.push("interrupt failed: Cancelled".to_owned());
+                self.ended.clone()
+            }
             Way::Interrupt => {
                 // The failure that was on its way out has nowhere to go any more.
                 if exiting && shape.leaves == Leaves::QuestionMark {

@@ -694,10 +694,10 @@ async fn a_stack_that_was_taken_out_is_closed_or_entered() {
     assert_eq!(log.take(), ["enter a", "exit a: cancelled", "went on"]);
 }
 
-/// STK-4, CAN-6: the body goes on for a while after an entry has interrupted it, closes the stack or moves what is in it
-/// out, and enters another manager. That one is not taken for the one that interrupted, and the error is raised.
+/// STK-4, CAN-6: the body goes on for a while after an entry has interrupted it, and closes the stack, or what was moved out
+/// of it. Nothing is opened any more after that, and the error is raised.
 #[tokio::test(start_paused = true)]
-async fn an_entry_in_the_place_of_one_that_interrupted() {
+async fn a_stack_that_is_closed_after_an_entry_has_interrupted() {
     #[derive(Clone, Copy, Debug)]
     enum How {
         Close,
@@ -731,13 +731,7 @@ async fn an_entry_in_the_place_of_one_that_interrupted() {
     let log = Log::new();
     for how in [How::Close, How::PopAll, How::Take] {
         assert!(stacked(&log, &opened_late(), how).await.is_err(), "{how:?}");
-        let events = [
-            "enter a",
-            "exit a: completed",
-            "enter b",
-            "exited a",
-            "exit b: cancelled",
-        ];
+        let events = ["enter a", "exit a: completed", "exited a"];
         assert_eq!(log.take(), events, "{how:?}");
     }
 }

@@ -13,7 +13,7 @@ use super::handle::{Content, Handle, Shelf, Shelved};
 use super::pile::Leave;
 use super::{AsyncExitStack, lock};
 use crate::managers::MovedOn;
-use crate::nest::{Level, Moment};
+use crate::nest::{self, Level, Moment};
 use crate::{AsyncContextManager, CleanUp, ExitVerdict, Verdict};
 
 /// What can be entered through a stack at all. Its futures are projections, so that a value that is no manager is one
@@ -101,6 +101,8 @@ async fn enter_part<R, X>(
     name: &'static str,
     enter: impl Future<Output = Result<R, X>>,
 ) -> Result<R, X> {
+    // Nothing is opened any more in a body that is interrupted (rule CAN-6).
+    nest::go_on().await;
     let mut level = None;
     let mut enter = pin!(enter);
     let entered = poll_fn(|cx| {

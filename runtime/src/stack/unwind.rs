@@ -152,7 +152,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
 
     /// It is the turn of this entry.
     fn start(&mut self, key: Key, mut entry: Box<dyn Entry<E>>, left: &mut dyn Left) {
-        self.take_turn(Source::Entry(key));
+        self.take_turn(Source::Entry(key), entry.name());
         let told = self.told(key);
         match entry.take_back(told) {
             None => self.start_exit(key, entry, left),
@@ -255,7 +255,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         left.drop_interrupt();
         self.interrupt_outside(left);
         if let Some(key) = self.innermost() {
-            self.take_turn(Source::Entry(key));
+            self.take_turn(Source::Entry(key), self.name(key));
             self.inspect_innermost(key, left);
         }
     }
@@ -265,12 +265,19 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         in_vector.max(self.pile.top())
     }
 
-    /// Where the one that interrupts is reached, its own error is what leaves.
-    fn take_turn(&mut self, source: Source) {
-        if let Leaving::Cancelled = self.leaving
-            && let Some(at) = self.fired.iter().position(|(by, _)| *by == source)
-        {
-            self.leaving = Leaving::Interrupted(self.fired.remove(at).1);
+    /// Where the one that interrupts is reached, its own error is what leaves. A panic has taken its place, if there was one.
+    fn take_turn(&mut self, source: Source, name: &'static str) {
+        let Some(at) = self.fired.iter().position(|(by, _)| *by == source) else {
+            return;
+        };
+        match self.leaving {
+            Leaving::Cancelled => self.leaving = Leaving::Interrupted(self.fired.remove(at).1),
+            Leaving::Body(Cause::Panicked) | Leaving::Panicked(_) => {
+                let error = self.fired[at].1.take();
+                let who = Who::named(name, Cause::Cancelled);
+                Leaving::Interrupted(error).lost(&mut NothingLeft as &mut dyn Left, &who);
+            }
+            _ => {}
         }
     }
 
