@@ -114,7 +114,7 @@ impl Patience {
     /// Where there are timers.
     #[cfg(feature = "tokio")]
     pub(crate) fn new() -> Option<Self> {
-        const PATIENCE: std::time::Duration = std::time::Duration::from_millis(50);
+        const PATIENCE: std::time::Duration = std::time::Duration::from_millis(25);
 
         has_timers().then(|| Self(Box::pin(tokio::time::sleep(PATIENCE))))
     }

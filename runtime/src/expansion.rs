@@ -504,7 +504,8 @@ where
                 (Some(ending), Fired::Error(error))
                     if matches!(scope.marked(), Some(Cause::Panicked | Cause::Dropped)) =>
                 {
-                    Leaving::Interrupted(Some(error)).lost(&mut classified, &who);
+                    let error = Some(error).filter(K::is_raised);
+                    Leaving::Interrupted(error).lost(&mut classified, &who);
                     Leaving::Body(ending)
                 }
                 (overtaken, fired) => {
@@ -512,7 +513,9 @@ where
                         Leaving::<_, E>::Body(overtaken).lost(&mut classified, &who);
                     }
                     match fired {
-                        Fired::Error(error) => Leaving::Interrupted(Some(error)),
+                        Fired::Error(error) => {
+                            Leaving::Interrupted(Some(error).filter(K::is_raised))
+                        }
                         Fired::Panic(payload) => Leaving::Panicked(*payload),
                     }
                 }

@@ -517,84 +517,84 @@ impl<F: ?Sized, R, E> DerefMut for Yielded<F, R, E> {
 
 // --- What the user's block leaves ---------------------------------------------------------------------------------------
 
-/// What leaves the block whose exit is polled.
-struct Shown(NonNull<dyn Left>);
+/// Where what leaves the block is whose exit is polled; not there while it is used.
+type Shown = Cell<Option<NonNull<dyn Left>>>;
 
 thread_local! {
-    static SHOWN: Cell<Option<Shown>> = const { Cell::new(None) };
+    /// The innermost one.
+    static SHOWN: Cell<Option<NonNull<Shown>>> = const { Cell::new(None) };
 }
 
 /// Polls the exit of a block, with what leaves that. Blocks around the yield of a generator, whose exits are a part of it, may
 /// look at that, too (rule GEN-6).
 pub(crate) fn showing<T>(left: &mut dyn Left, poll: impl FnOnce(&mut dyn Left) -> T) -> T {
-    struct Restore(Option<Shown>);
+    struct Restore(Option<NonNull<Shown>>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            let outer = self.0.take();
-            let _ = SHOWN.try_with(|shown| shown.set(outer));
+            let _ = SHOWN.try_with(|shown| shown.set(self.0));
         }
     }
     let left: NonNull<dyn Left + '_> = NonNull::from(left);
-    // SAFETY: only the lifetime changes. It is taken back before this function ends, whichever way it does.
-    let left = Shown(unsafe { mem::transmute::<NonNull<dyn Left + '_>, NonNull<dyn Left>>(left) });
-    let outer = SHOWN.try_with(|shown| shown.replace(Some(left)));
+    // SAFETY: only the lifetime changes. It is in `shown`, which is gone when this function ends, whichever way it does.
+    let left = unsafe { mem::transmute::<NonNull<dyn Left + '_>, NonNull<dyn Left>>(left) };
+    let shown = Cell::new(Some(left));
+    let outer = SHOWN.try_with(|place| place.replace(Some(NonNull::from(&shown))));
     let _restore = Restore(outer.unwrap_or_default());
-    poll(&mut ByPointer)
+    poll(&mut ByPointer(&shown))
 }
 
 /// Shows the failure that leaves the innermost block whose exit is polled.
 pub(crate) fn show(show: &mut dyn FnMut(Raised<'_>)) {
-    ByPointer.raised(show);
+    if let Ok(Some(shown)) = SHOWN.try_with(Cell::get) {
+        // SAFETY: `showing` has put it there, and not ended yet.
+        ByPointer(unsafe { shown.as_ref() }).raised(show);
+    }
 }
 
 /// What is shown. Nobody else uses it meanwhile: it is taken out of its place while it is used, and all use it through this.
-struct ByPointer;
+struct ByPointer<'a>(&'a Shown);
 
-impl ByPointer {
-    fn with<T>(absent: T, look: impl FnOnce(&mut dyn Left) -> T) -> T {
-        struct PutBack(Option<Shown>);
-        impl Drop for PutBack {
+impl ByPointer<'_> {
+    fn with<T>(&self, absent: T, look: impl FnOnce(&mut dyn Left) -> T) -> T {
+        struct PutBack<'a>(&'a Shown, NonNull<dyn Left>);
+        impl Drop for PutBack<'_> {
             fn drop(&mut self) {
-                let shown = self.0.take();
-                let _ = SHOWN.try_with(|place| place.set(shown));
+                self.0.set(Some(self.1));
             }
         }
-        let Ok(Some(shown)) = SHOWN.try_with(Cell::take) else {
+        let Some(left) = self.0.take() else {
             return absent;
         };
-        let mut put_back = PutBack(Some(shown));
-        match &mut put_back.0 {
-            // SAFETY: `showing` has put it there, and not ended yet. What that has borrowed is used by this only, which is
-            // one at a time.
-            Some(Shown(left)) => look(unsafe { left.as_mut() }),
-            None => absent,
-        }
+        let mut left = PutBack(self.0, left);
+        // SAFETY: `showing` has put it there, and not ended yet: what it has borrowed is used by this only, which is one at a
+        // time.
+        look(unsafe { left.1.as_mut() })
     }
 }
 
-impl Left for ByPointer {
+impl Left for ByPointer<'_> {
     fn raised(&mut self, show: &mut dyn FnMut(Raised<'_>)) {
-        Self::with((), |left| left.raised(show));
+        self.with((), |left| left.raised(show));
     }
 
     fn view(&self) -> Option<AsError> {
-        Self::with(None, |left| left.view())
+        self.with(None, |left| left.view())
     }
 
     fn failure(&mut self) -> Option<Incident> {
-        Self::with(None, |left| left.failure())
+        self.with(None, |left| left.failure())
     }
 
     fn give_up(&mut self) -> Result<(), Payload> {
-        Self::with(Ok(()), |left| left.give_up())
+        self.with(Ok(()), |left| left.give_up())
     }
 
     fn drop_interrupt(&mut self) {
-        Self::with((), |left| left.drop_interrupt());
+        self.with((), |left| left.drop_interrupt());
     }
 
     fn is_cancelled(&self) -> bool {
-        Self::with(false, |left| left.is_cancelled())
+        self.with(false, |left| left.is_cancelled())
     }
 }
 

@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 
 use crate::cause::AsError;
 use crate::limits::{self, Either};
+use crate::managers::MovedOn;
 use crate::nest::{
     self, Children, Level, Moment, Place, Wait, abandoning, detach_exit, drop_caught,
 };
@@ -243,6 +244,11 @@ pub trait Managed: Sized {
     fn interrupt(&self, resource: &Self::Resource) -> impl Interruption<Self::Error> + use<Self>;
     fn around_poll(&self) -> impl Sized;
     fn lent(resource: &mut Self::Resource) -> &mut Self::Lent;
+
+    /// Whether this is an error, and not only the sign that the manager goes on after its interruption.
+    fn is_raised(error: &Self::Error) -> bool {
+        !(error as &dyn Any).is::<MovedOn>()
+    }
 
     /// While the blocks inside end after an interruption: what is further out in a stack may interrupt in its place.
     fn poll_interrupts(&self, _: &mut Context<'_>) {}

@@ -483,6 +483,7 @@ impl<K: Managed<Error = E>, E: Debug, I: Interruption<E>, F: Future>
         let name = self.parts.level.name();
         let (first, incident) = match self.fired.take() {
             None => return payload,
+            Some(Fired::Error(error)) if !K::is_raised(&error) => return payload,
             Some(Fired::Error(error)) => (payload, (Phase::Interrupt, Incident::error(&error))),
             Some(Fired::Panic(first)) => (*first, (Phase::Body, Incident::panic(payload))),
         };

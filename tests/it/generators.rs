@@ -509,7 +509,9 @@ async fn an_inner_manager_ends_the_mark() {
         "enter a",
         "enter b",
         "failed Boom",
+        "inspect b: Boom(\"body\")",
         "exit b: failed Boom",
+        "inspect a: Boom(\"body\")",
         "exit a: failed Boom",
     ];
     assert_eq!(log.take(), expected);

@@ -282,6 +282,10 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         }
     }
 
+    fn is_raised(error: &StackError<E>) -> bool {
+        matches!(error.0, Error::Raised(_))
+    }
+
     fn poll_interrupts(&self, cx: &mut Context<'_>) {
         Interrupts::poll_further_out(&self.0.interrupts, cx, |payload| {
             let incident = Incident::panic(payload);

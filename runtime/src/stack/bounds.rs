@@ -65,7 +65,7 @@ where
             };
             let (at, entered) = stack.register(name, entered);
             let attends = entered.manager.attend(&entered.resource);
-            stack.home.pile().attend(at, attends);
+            stack.attend(at, attends).await;
             Ok(&mut entered.resource)
         })
     }
@@ -81,9 +81,12 @@ where
             };
             let pile = stack.home.pile();
             let key = pile.put(Slot::new(name, shelved));
-            if let Content::Here(manager, resource) = &lock(&content).content {
-                let attends = manager.attend(resource);
-                pile.attend(key, attends);
+            let attends = match &lock(&content).content {
+                Content::Here(manager, resource) => Some(manager.attend(resource)),
+                _ => None,
+            };
+            if let Some(attends) = attends {
+                stack.attend(key, attends).await;
             }
             let pile: Arc<dyn Leave> = pile;
             Ok(Handle {

@@ -25,6 +25,7 @@ pub use bounds::{CleanUpOf, Enterable, EnteredInto, NoError, RaisedAs, Takes};
 pub use handle::{Handle, Loan};
 pub use registrar::{Closed, Registrar};
 
+use around::Attends;
 use bounds::NeverRaised;
 use entry::{Adopted, Entry, Held, Kept, Slot, callback_entry};
 use interrupts::Interrupts;
@@ -452,6 +453,16 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
         match entry.downcast_ref::<Slot<H>>() {
             Some(slot) => (key, parking_lot::MutexGuard::leak(slot.held.lock())),
             None => unreachable!("it was pushed just now"),
+        }
+    }
+
+    /// Lets an entry interrupt, and hold what it holds around the body. It is registered by then, so that it is exited when
+    /// its `interrupt` panics. What it holds, it does from the next poll on, and nothing runs in the body before that.
+    async fn attend(&self, by: Key, attends: Attends<E>) {
+        let is_around = !attends.around.is_empty();
+        self.home.pile().attend(by, attends);
+        if is_around {
+            next_poll().await;
         }
     }
 }
