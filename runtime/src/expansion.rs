@@ -463,6 +463,10 @@ impl<E: Debug, R, V, J> Left for Beside<'_, E, R, V, J> {
     fn is_cancelled(&self) -> bool {
         self.cancelled
     }
+
+    fn is_not_cancelled(&self) -> bool {
+        !self.cancelled
+    }
 }
 
 /// A block between the end of its body and its exit.

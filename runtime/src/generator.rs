@@ -596,6 +596,10 @@ impl Left for ByPointer<'_> {
     fn is_cancelled(&self) -> bool {
         self.with(false, |left| left.is_cancelled())
     }
+
+    fn is_not_cancelled(&self) -> bool {
+        self.with(false, |left| left.is_not_cancelled())
+    }
 }
 
 // --- The two kinds of manager -----------------------------------------------------------------------------------------

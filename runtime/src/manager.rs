@@ -165,6 +165,10 @@ pub trait Left {
     fn drop_interrupt(&mut self);
     /// Whether the block is interrupted from further out.
     fn is_cancelled(&self) -> bool;
+    /// Whether it is known that it is not, whatever it was.
+    fn is_not_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// For exits that nobody waits for.

@@ -412,9 +412,9 @@ fn a_panic_in_place_of_an_interruption_is_suppressed() {
         ..PLAIN
     };
     // Before that exit is over, and in one after it.
-    for (at, items) in [
-        (3, vec![deadline.clone(), takes(3)]),
-        (5, vec![takes(2), deadline, takes(3)]),
+    for (at, name, items) in [
+        (3, "b", vec![deadline.clone(), takes(3)]),
+        (5, "c", vec![takes(2), deadline, takes(3)]),
     ] {
         let outermost = Item {
             interrupts: Some(at),
@@ -429,7 +429,7 @@ fn a_panic_in_place_of_an_interruption_is_suppressed() {
         .check();
         assert_eq!(seen.outcome, "raised: interrupt a");
         // ERR-5: a panic took the place of that error.
-        let overtaken = "b interrupt cancelled: failed: Boom(\"interrupt b\")";
+        let overtaken = format!("{name} interrupt cancelled: failed: Boom(\"interrupt {name}\")");
         assert_eq!(seen.reported, [overtaken]);
     }
 }

@@ -204,10 +204,17 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         left: &mut dyn Left,
     ) {
         self.interrupt_outside(left);
-        let verdict = match exited {
-            Exited::Returned(verdict) => verdict,
+        let verdict = match &exited {
+            Exited::Returned(verdict) => *verdict,
             _ => Verdict::Propagate,
         };
+        if let (Leaving::Cancelled, Exited::Failed(_)) = (&self.leaving, &exited)
+            && left.is_not_cancelled()
+        {
+            // Who interrupted was a part of this manager, as a block around the yield of a generator is: it raises this.
+            self.fired.retain(|(by, _)| *by != Source::Outside);
+            self.leaving = Leaving::Nothing;
+        }
         let was_over = matches!(self.leaving, Leaving::Nothing);
         let outside = self.fired.iter().any(|(by, _)| *by != Source::Entry(key));
         self.leaving
@@ -452,6 +459,10 @@ impl<E: Debug + 'static> Left for Shown<'_, E> {
 
     fn is_cancelled(&self) -> bool {
         self.left.is_cancelled()
+    }
+
+    fn is_not_cancelled(&self) -> bool {
+        self.left.is_not_cancelled()
     }
 }
 
