@@ -625,6 +625,22 @@ impl<S> Stage<S> {
     }
 }
 
+impl<E: Debug, R, V, J> Stage<Settled<E, R, V, J>> {
+    /// Reports what nobody waits for any more.
+    #[cold]
+    #[inline(never)]
+    fn lose(&mut self, name: &dyn Fn() -> &'static str) {
+        if let Some(settled) = self.take() {
+            let Settled {
+                cause,
+                leaving,
+                mut classified,
+            } = settled;
+            leaving.lost(&mut classified, &Who::found_by(name, cause));
+        }
+    }
+}
+
 /// [`Exiting::poll_exit`] of an exit.
 type PollExit<X, S, E> = fn(Pin<&mut X>, &mut Context<'_>, &mut dyn Left) -> Poll<Finished<S, E>>;
 
@@ -647,16 +663,10 @@ pin_project! {
         // Dropped during the exit, what was to be raised after it has nobody to be raised to.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let Some(settled) = this.stage.take() else {
-                return;
-            };
-            let Settled {
-                cause,
-                leaving,
-                mut classified,
-            } = settled;
-            let name = || (this.of)(&this.exit).unwrap_or_else(|| this.place.name());
-            leaving.lost(&mut classified, &Who::found_by(&name, cause));
+            if let Stage::Exiting(_) = this.stage {
+                let name = || (this.of)(&this.exit).unwrap_or_else(|| this.place.name());
+                this.stage.lose(&name);
+            }
         }
     }
 }

@@ -153,6 +153,8 @@ impl<B, E: Debug> Leaving<B, E> {
 
     /// A panic takes the place of what was going to leave, and of nothing else than a panic: the first one is resumed. What
     /// it takes the place of is reported (PAN-2).
+    #[cold]
+    #[inline(never)]
     pub(crate) fn panic(
         &mut self,
         payload: Payload,
@@ -168,6 +170,8 @@ impl<B, E: Debug> Leaving<B, E> {
     }
 
     /// Something else has left in its place, or nobody waits for it any more: a failure is reported (ERR-5).
+    #[cold]
+    #[inline(never)]
     pub(crate) fn lost(mut self, ended: &mut (impl Ended<B> + ?Sized), who: &Who<'_>) {
         self.report_failure(ended, who);
         let dropped = match self {
@@ -182,6 +186,7 @@ impl<B, E: Debug> Leaving<B, E> {
         }
     }
 
+    #[inline(never)]
     fn report_failure(&mut self, ended: &mut (impl Ended<B> + ?Sized), who: &Who<'_>) {
         let failure = match self {
             Leaving::Body(body) => ended.failure(body).map(|failure| (Phase::Body, failure)),
@@ -195,6 +200,8 @@ impl<B, E: Debug> Leaving<B, E> {
     }
 
     /// Puts something else in its place, and says whether that was done: what panics when it is dropped leaves instead.
+    // Each type of body has a copy of these: one of each is enough.
+    #[inline(never)]
     fn replace(&mut self, by: Self, ended: &mut (impl Ended<B> + ?Sized), who: &Who<'_>) -> bool {
         match mem::replace(self, by).give_up(ended) {
             Ok(()) => true,

@@ -408,6 +408,24 @@ async fn what_is_lent_elsewhere_is_shown_the_error_when_it_is_back() {
     assert_eq!(log.take(), expected);
 }
 
+/// STK-1, CAN-2: dropped while it waits for what is lent elsewhere, the exit is told what it was to be told.
+#[tokio::test]
+async fn an_exit_that_waits_for_a_loan_keeps_its_cause() {
+    let log = Log::new();
+    let mut stack = AsyncExitStack::<Boom>::new();
+    stack.enter(log.fallible("a")).await.unwrap();
+    let mut b = stack.enter_owned(log.fallible("b")).await.unwrap();
+    let loan = b.borrow().expect("it is open");
+    {
+        let mut close = Box::pin(stack.close());
+        assert_eq!(futures::poll!(&mut close), Poll::Pending);
+    }
+    drop(loan);
+    drain().await;
+    let expected = ["enter a", "enter b", "exit b: completed", "exit a: dropped"];
+    assert_eq!(log.take(), expected);
+}
+
 /// ERR-5: the error of an interruption is reported when the block is dropped whose exit it waits for.
 #[tokio::test(start_paused = true)]
 async fn the_error_of_an_interruption_is_not_lost_with_its_block() {

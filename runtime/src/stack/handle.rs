@@ -17,7 +17,7 @@ use crate::nest::Moment;
 use crate::sync::Mutex;
 use crate::{AsyncContextManager, Cause, Raised, Verdict};
 
-/// A manager that was entered by [`AsyncExitStack::enter_owned`]. The stack exits it, whether the handle is still there
+/// A manager that was entered by [`AsyncExitStack::enter_owned`](crate::AsyncExitStack::enter_owned). The stack exits it, whether the handle is still there
 /// or not.
 ///
 /// The resource is a parameter, so that the handle can be held across an await in a `Send` future whatever lifetimes are

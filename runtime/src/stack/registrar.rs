@@ -9,7 +9,7 @@ use super::pile::Home;
 use crate::site::Site;
 use crate::{Cause, CleanUpFuture, Verdict};
 
-/// Registers exits with a stack that is borrowed, or that unwinds: see [`AsyncExitStack::registrar`].
+/// Registers exits with a stack that is borrowed, or that unwinds: see [`AsyncExitStack::registrar`](crate::AsyncExitStack::registrar).
 pub struct Registrar<E>(pub(super) Arc<Home<E>>);
 
 impl<E> Clone for Registrar<E> {
@@ -32,7 +32,7 @@ impl fmt::Display for Closed {
 impl std::error::Error for Closed {}
 
 impl<E: Debug + Send + 'static> Registrar<E> {
-    /// As [`AsyncExitStack::callback`].
+    /// As [`AsyncExitStack::callback`](crate::AsyncExitStack::callback).
     ///
     /// # Errors
     ///
