@@ -72,6 +72,7 @@ pub(crate) struct Task(pub(crate) u64);
 impl Task {
     pub(crate) const UNKNOWN: Self = Self(0);
 
+    #[inline]
     pub(crate) fn current() -> Self {
         Self(task::try_id().map_or(0, |id| number(&id)))
     }

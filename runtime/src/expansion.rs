@@ -692,9 +692,14 @@ impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J>
             cancelled = member.is_cancelled();
         }
         let (exited, owed) = ready!(nest::exiting(*this.place, cancelled, cx, |cx| {
-            crate::generator::showing(&mut Beside { settled, cancelled }, |left| {
-                (this.poll_exit)(this.exit, cx, left)
-            })
+            let is_failed = matches!(settled.cause, Cause::Failed(_));
+            let mut beside = Beside { settled, cancelled };
+            if is_failed {
+                let poll = |left: &mut dyn Left| (this.poll_exit)(this.exit, cx, left);
+                crate::generator::showing(&mut beside, poll)
+            } else {
+                (this.poll_exit)(this.exit, cx, &mut beside)
+            }
         }));
         let Some(settled) = this.stage.take() else {
             return Poll::Pending;

@@ -29,6 +29,17 @@ pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(
     }
 }
 
+/// Whether the program has any.
+#[cfg(feature = "tokio")]
+pub(crate) fn are_set() -> bool {
+    Limits::of_the_program().is_some()
+}
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) fn are_set() -> bool {
+    false
+}
+
 /// Without tokio there are no limits.
 #[cfg(not(feature = "tokio"))]
 pub(crate) fn watch<V: ExitVerdict, E, F: Future<Output = Result<V, E>>>(

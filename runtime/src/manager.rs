@@ -598,37 +598,37 @@ where
     E: Debug,
     F: Future<Output = Result<V, E>>,
 {
-    match children {
-        None => Either::Left {
-            future: InFrameExit::start(manager, resource, cause, owed, exit),
-        },
-        // Only where something was dropped inside; boxed, so that it takes no room elsewhere.
-        Some(children) => Either::Right {
-            future: Box::pin(async move {
-                // Dropped while it waits, the exit has not started: it is as if the body were dropped.
-                let mut armed = Armed(Some((manager, resource, children, owed)));
-                armed.wait().await;
-                match armed.0.take() {
-                    Some((manager, resource, _, owed)) => {
-                        InFrameExit::start(manager, resource, cause, owed, exit).await
-                    }
-                    None => unreachable!("it is taken once"),
-                }
-            }),
-        },
+    if children.is_none() && !limits::are_set() {
+        let exit = || exit(manager, resource, cause);
+        let future = InFrameExit::start(cause, owed, exit);
+        return Either::Left { future };
     }
+    // Boxed, so that what few exits need takes no room in the others.
+    let future = Box::pin(async move {
+        // Dropped while it waits, the exit has not started: it is as if the body were dropped.
+        let mut armed = Armed(Some((manager, resource, children, owed)));
+        armed.wait().await;
+        let Some((manager, resource, _, owed)) = armed.0.take() else {
+            unreachable!("it is taken once")
+        };
+        let place = owed.as_ref().map(Level::place);
+        let name = move || name_at(place);
+        let exit = || limits::watch(name, cause, exit(manager, resource, cause));
+        InFrameExit::start(cause, owed, exit).await
+    });
+    Either::Right { future }
 }
 
 /// A manager whose exit waits for the children of its block.
 #[allow(clippy::type_complexity)]
-struct Armed<K: Managed<Resource = R>, R>(Option<(K, R, Arc<Children>, Option<Level>)>);
+struct Armed<K: Managed<Resource = R>, R>(Option<(K, R, Option<Arc<Children>>, Option<Level>)>);
 
 impl<K: Managed<Resource = R>, R> Armed<K, R> {
     fn wait(&self) -> impl Future<Output = ()> + use<K, R> {
         let children = self
             .0
             .as_ref()
-            .map(|(_, _, children, _)| Arc::clone(children));
+            .and_then(|(_, _, children, _)| children.clone());
         async move {
             if let Some(children) = children {
                 children.wait().await;
@@ -640,7 +640,7 @@ impl<K: Managed<Resource = R>, R> Armed<K, R> {
 impl<K: Managed<Resource = R>, R> Drop for Armed<K, R> {
     fn drop(&mut self) {
         if let Some((manager, resource, children, owed)) = self.0.take() {
-            manager.abandon(resource, Some(children), owed);
+            manager.abandon(resource, children, owed);
         }
     }
 }
@@ -690,20 +690,11 @@ pin_project! {
 }
 
 impl InFrameExit<()> {
-    fn start<K, R, V, E, F>(
-        manager: K,
-        resource: R,
+    fn start<F: Future>(
         cause: Cause,
         owed: Option<Level>,
-        exit: impl FnOnce(K, R, Cause) -> F,
-    ) -> InFrameExit<impl Future<Output = Result<V, E>>>
-    where
-        V: ExitVerdict,
-        F: Future<Output = Result<V, E>>,
-    {
-        let place = owed.as_ref().map(Level::place);
-        let name = move || name_at(place);
-        let exit = || limits::watch(name, cause, exit(manager, resource, cause));
+        exit: impl FnOnce() -> F,
+    ) -> InFrameExit<F> {
         let exit = match catch_unwind(AssertUnwindSafe(exit)) {
             Ok(exit) => Started::Running { exit },
             Err(payload) => Started::Panicked {

@@ -143,7 +143,9 @@ where
         return Ok(());
     };
     // Nothing is opened any more in a body that is interrupted (rule CAN-6): it would keep the body from ending.
-    nest::go_on().await;
+    if nest::is_interrupted() {
+        nest::go_on().await;
+    }
     let name = manager.name();
     let mut entering = None;
     let mut enter = pin!(enter(manager));

@@ -22,7 +22,12 @@ pub(crate) fn run(arguments: &[String]) {
         panic!("two numbers: which block, and how often");
     };
     let block = blocks().nth(block).expect("the number of a block");
-    block.visit(Repeat(repetitions));
+    // In a task, as most blocks are.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without drivers can be built");
+    let task = runtime.spawn(async move { block.visit(Repeat(repetitions)) });
+    runtime.block_on(task).expect("the blocks do not panic");
 }
 
 pub(crate) fn measure() {

@@ -16,17 +16,19 @@
 //! 4. Nothing of the user's runs under a lock of the nest: wakers are woken, and values dropped, behind it.
 
 mod children;
+mod current;
 mod drain;
 mod handover;
 mod member;
 mod slot;
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+
+use current::{Current, current};
 
 pub(crate) use children::{Children, Moment, Ticket, Wait};
 #[cfg(feature = "tokio")]
@@ -38,60 +40,14 @@ pub(crate) use handover::{abandoning, detach_exit, drop_caught};
 pub use handover::{detach, set_spawner};
 pub(crate) use member::{Member, Progress};
 use slot::{
-    AROUND, COLD, DETACHED, ENTERING, EXITING, Free, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER,
+    AROUND, COLD, DETACHED, ENTERING, EXITING, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER,
     PARKED, RUNS_OUT, SHIELD, Slot,
 };
 
 use crate::Cause;
 use crate::executor::{Runtime, Task};
-use crate::sync::thread_local;
-
-/// Where the running code is.
-struct Current {
-    /// The level whose body is polled or dropped.
-    level: Cell<Option<&'static Slot>>,
-    /// The level whose exit is polled, inside of that body.
-    exiting: Cell<Option<&'static Slot>>,
-    /// The task that does so.
-    task: Cell<Task>,
-    /// The address of the context with which it does: as long as the body is polled, no other one is there.
-    context: Cell<usize>,
-    /// Whether what is polled is a generator at its yield.
-    at_yield: Cell<AtYield>,
-    /// The block that waits for the task.
-    waited_by: Cell<Waiting>,
-    /// When a level of the root that is polled first waited.
-    now: Cell<u64>,
-    /// A level inside that waits has taken note of the runtime.
-    is_noted: Cell<bool>,
-    numbers: Cell<usize>,
-    free: Free,
-}
-
-thread_local! {
-    // Without a destructor, so that it is there as long as the thread is.
-    static CURRENT: Current = const {
-        Current {
-            level: Cell::new(None),
-            exiting: Cell::new(None),
-            task: Cell::new(Task::UNKNOWN),
-            context: Cell::new(NO_CONTEXT),
-            at_yield: Cell::new(AtYield::Not),
-            waited_by: Cell::new([None; 2]),
-            now: Cell::new(0),
-            is_noted: Cell::new(false),
-            numbers: Cell::new(0),
-            free: Free::NEW,
-        }
-    };
-}
 
 const NO_CONTEXT: usize = 0;
-
-#[inline]
-fn current<T>(look: impl FnOnce(&Current) -> T) -> T {
-    CURRENT.with(look)
-}
 
 #[inline]
 fn address(cx: Option<&Context<'_>>) -> usize {
@@ -184,6 +140,7 @@ struct Cold {
 
 impl Slot {
     /// Looks at what few levels have, if it is one of these.
+    #[inline]
     fn seldom<T>(&self, look: impl FnOnce(&mut Cold) -> Option<T>) -> Option<T> {
         if !self.has(COLD) {
             return None;
@@ -234,6 +191,7 @@ fn outwards(from: Option<Place>) -> impl Iterator<Item = &'static Slot> {
 pub struct Level(&'static Slot);
 
 impl Level {
+    #[inline]
     fn open_as(name: &'static str, flags: usize, context: usize) -> Self {
         current(|current| {
             let slot = current.free.take();
@@ -320,10 +278,12 @@ impl Level {
         whole.set(AROUND, is_open);
     }
 
+    #[inline]
     pub(crate) fn place(&self) -> Place {
         self.0.place()
     }
 
+    #[inline]
     pub(crate) fn name(&self) -> &'static str {
         self.0.name()
     }
@@ -367,6 +327,7 @@ impl Level {
         self.0.outward()?.open()?.node()
     }
 
+    #[inline]
     pub(crate) fn member(&self) -> Option<Member> {
         if !self.0.has(MEMBER) {
             return None;
@@ -412,11 +373,13 @@ impl Level {
         self.0.set(AROUND, false);
     }
 
+    #[inline]
     pub(crate) fn take_children(&self) -> Option<Arc<Children>> {
         self.0.seldom(|cold| cold.children.take())
     }
 
     /// How a block ended that a generator in the body gave its resource to, if it did not complete.
+    #[inline]
     pub(crate) fn marked(&self) -> Option<Cause> {
         if !self.0.has(MARKED) {
             return None;
@@ -566,47 +529,53 @@ impl Drop for Inside {
     }
 }
 
-/// Runs part of the exit of a level, in the body that is current.
+/// Polls the exit of a level, in the body that is current.
 #[inline]
 pub(crate) fn exiting<T>(
     level: Place,
     is_given_up: bool,
     cx: &mut Context<'_>,
-    run: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    let _inside = level.open().map(|slot| {
-        if is_given_up != slot.has(GIVEN_UP) {
-            slot.set(GIVEN_UP, is_given_up);
-        }
-        let context = address(Some(cx));
-        current(|current| {
-            let at = current.whereabouts(context);
-            let is_here = at.task == current.task.get();
-            if at.under.is_none() {
-                current.now.set(0);
-                current.is_noted.set(false);
-            }
-            if at.under != slot.under() || at.task.0 != slot.task.load(Relaxed) {
-                follow(slot, at);
-            }
-            Inside {
-                // What is current may be another task's.
-                level: current
-                    .level
-                    .replace(current.level.get().filter(|_| is_here)),
-                exiting: current.exiting.replace(Some(slot)),
-                task: current.task.replace(at.task),
-                context: current.context.replace(context),
-            }
-        })
-    });
-    let polled = run(cx);
+    let Some(slot) = level.open() else {
+        return poll(cx);
+    };
+    if is_given_up != slot.has(GIVEN_UP) {
+        slot.set(GIVEN_UP, is_given_up);
+    }
+    let inside = enter_exit(slot, cx);
+    let polled = poll(cx);
+    drop(inside);
     if polled.is_pending()
         && let Some(slot) = level.open()
     {
         waits(slot);
     }
     polled
+}
+
+#[inline]
+fn enter_exit(slot: &'static Slot, cx: &Context<'_>) -> Inside {
+    let context = address(Some(cx));
+    current(|current| {
+        let at = current.whereabouts(context);
+        let is_here = at.task == current.task.get();
+        if !at.is_nested && at.under.is_none() {
+            current.now.set(0);
+            current.is_noted.set(false);
+        }
+        if at.under != slot.under() || at.task.0 != slot.task.load(Relaxed) {
+            follow(slot, at);
+        }
+        let body = current.level.get();
+        Inside {
+            // What is current may be another task's.
+            level: current.level.replace(body.filter(|_| is_here)),
+            exiting: current.exiting.replace(Some(slot)),
+            task: current.task.replace(at.task),
+            context: current.context.replace(context),
+        }
+    })
 }
 
 /// The innermost level that encloses the running code in the same task.

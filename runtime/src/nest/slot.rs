@@ -83,11 +83,13 @@ pub(crate) struct Slot {
 struct Link(AtomicPtr<Slot>);
 
 impl Link {
+    #[inline]
     fn get(&self) -> Option<&'static Slot> {
         // SAFETY: the pointer is null or that of a `&'static Slot`, see `set`.
         unsafe { self.0.load(Relaxed).as_ref() }
     }
 
+    #[inline]
     fn set(&self, slot: Option<&'static Slot>) {
         let pointer = slot.map_or(ptr::null_mut(), |slot| ptr::from_ref(slot).cast_mut());
         self.0.store(pointer, Relaxed);
@@ -134,6 +136,7 @@ impl Free {
         is_closed: Cell::new(false),
     };
 
+    #[inline]
     fn pop(&self) -> Option<&'static Slot> {
         let slot = self.first.get()?;
         self.first.set(slot.next_free.get());
@@ -141,12 +144,14 @@ impl Free {
         Some(slot)
     }
 
+    #[inline]
     fn push(&self, slot: &'static Slot) {
         slot.next_free.set(self.first.get());
         self.first.set(Some(slot));
         self.count.set(self.count.get() + 1);
     }
 
+    #[inline]
     pub(super) fn take(&self) -> &'static Slot {
         match self.pop() {
             Some(slot) => slot,
@@ -182,6 +187,7 @@ impl Free {
         }
     }
 
+    #[inline]
     fn give_back(&self, slot: &'static Slot) {
         if self.is_closed.get() {
             lock(&SPARE).push(slot);
@@ -306,6 +312,7 @@ impl Slot {
     }
 
     /// To be looked at by the owner, or together with the generation.
+    #[inline]
     pub(super) fn name(&self) -> &'static str {
         let (pointer, length) = (self.name.load(Relaxed), self.name_length.load(Relaxed));
         if pointer.is_null() {
