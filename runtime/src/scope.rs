@@ -109,12 +109,14 @@ impl<K: Managed<Resource = R>, R> Scope<K, R> {
         }
     }
 
-    /// The same, where they become part of a manager that is being entered.
-    pub(crate) fn into_part(mut self) -> (K, R) {
-        if let Some(level) = self.level.take() {
+    /// The same, where they become part of a manager that is being entered; and the level by which they are listed.
+    pub(crate) fn into_part(mut self) -> (K, R, Option<Level>) {
+        let level = self.level.take();
+        if let Some(level) = &level {
             level.join();
         }
-        self.into_entered()
+        let (manager, resource) = self.into_entered();
+        (manager, resource, level)
     }
 
     /// What the exit needs: manager, resource, and the level.
@@ -336,6 +338,7 @@ pub fn drive<'a, K, E, I, F>(
 ) -> Drive<'a, K, E, I, F>
 where
     K: Managed<Error = E>,
+    E: Debug,
     I: Interruption<E>,
     F: Future,
 {
@@ -359,7 +362,7 @@ pub(crate) enum Fired<E> {
 pin_project! {
     /// The future of [`drive`].
     #[project = DriveProjection]
-    pub struct Drive<'a, K: Managed<Error = E>, E, I, F> {
+    pub struct Drive<'a, K: Managed<Error = E>, E: Debug, I, F> {
         parts: Parts<'a, K>,
         ended: &'a Ended,
         #[pin]
@@ -371,19 +374,24 @@ pin_project! {
         body: Option<F>,
     }
 
-    impl<K: Managed<Error = E>, E, I, F> PinnedDrop for Drive<'_, K, E, I, F> {
+    impl<K: Managed<Error = E>, E: Debug, I, F> PinnedDrop for Drive<'_, K, E, I, F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             let body = drop_body(this.parts, this.body);
             let interrupt = drop_interrupt(this.interrupt);
+            let name = this.parts.level.name();
+            // Nobody is left to raise it to.
             let fired = match this.fired.take() {
-                Some(Fired::Panic(payload)) => Some(*payload),
+                Some(Fired::Panic(payload)) => Some(Incident::panic(*payload)),
+                Some(Fired::Error(error)) if K::is_raised(&error) => Some(Incident::error(&error)),
                 _ => None,
             };
-            let panics = [(Phase::Interrupt, fired), (Phase::Body, body), (Phase::Interrupt, interrupt)];
+            if let Some(incident) = fired {
+                report_of(name, Phase::Interrupt, Cause::Dropped, incident);
+            }
+            let panics = [(Phase::Body, body), (Phase::Interrupt, interrupt)];
             for (phase, payload) in panics {
                 if let Some(payload) = payload {
-                    let name = this.parts.level.name();
                     report_of(name, phase, Cause::Dropped, Incident::panic(payload));
                 }
             }

@@ -15,7 +15,7 @@ use crate::interruption::{MadeOf, fires};
 use crate::leaving::Leaving;
 use crate::manager::{Exited, Managed, Payload, Surviving, exit_alone};
 use crate::managers::together::Together;
-use crate::nest;
+use crate::nest::{self, Level};
 use crate::report;
 use crate::scope::Scope;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdict};
@@ -77,6 +77,7 @@ pub fn join<T>(managers: T) -> Join<T> {
     Join {
         managers: Some(managers),
         names: [""; MOST],
+        levels: Default::default(),
         interrupted_by: Arc::new(AtomicUsize::new(NONE)),
     }
 }
@@ -87,6 +88,8 @@ pub struct Join<T> {
     managers: Option<T>,
     /// What stands for each in reports, once they are entered.
     names: [&'static str; MOST],
+    /// By which each is listed until its exit has run.
+    levels: [Option<Level>; MOST],
     interrupted_by: Arc<AtomicUsize>,
 }
 
@@ -260,7 +263,11 @@ async fn exit<M: AsyncContextManager>(
     manager: M,
     resource: M::Resource,
     cause: Cause,
+    listed: Option<Level>,
 ) -> Result<Verdict, M::Error> {
+    if let Some(level) = &listed {
+        level.follow_whole();
+    }
     let verdict = manager.exit(resource, cause).await?;
     Ok(verdict.verdict())
 }
@@ -334,8 +341,18 @@ macro_rules! join_managers {
                         Ok(_) => unreachable!("the failure of the enter stays pending"),
                     }
                 }
-                let ($a, $a_resource) = $a.into_part();
-                $(let ($m, $resource) = $m.into_part();)+
+                let mut levels = self.levels.iter_mut();
+                let mut keep = |level| {
+                    if let Some(place) = levels.next() {
+                        *place = level;
+                    }
+                };
+                let ($a, $a_resource, level) = $a.into_part();
+                keep(level);
+                $(
+                    let ($m, $resource, level) = $m.into_part();
+                    keep(level);
+                )+
                 self.managers = Some(($a.0, $($m.0),+));
                 Ok(($a_resource, $($resource),+))
             }
@@ -346,10 +363,11 @@ macro_rules! join_managers {
                 cause: Cause,
             ) -> Result<Self::Exit, Self::Error> {
                 let ($a, $($m),+) = self.take();
+                let mut levels = std::mem::take(&mut self.levels).into_iter().flatten();
                 let verdicts = exit_all(
                     [
-                        pin!(exit($a, $a_resource, cause)),
-                        $(pin!(exit($m, $resource, cause))),+
+                        pin!(exit($a, $a_resource, cause, levels.next())),
+                        $(pin!(exit($m, $resource, cause, levels.next()))),+
                     ],
                     self.names,
                     Unfinished(self.names),

@@ -306,6 +306,8 @@ impl<E: Debug + Send + 'static> AsyncContextManager for TaskGroup<E> {
         let interrupted_by = group.lock().interrupted_by.take();
         if let Some(incident) = interrupted_by
             && !is_raised
+            // The block reports what it was going to raise then.
+            && !matches!(cause, Cause::Dropped | Cause::Panicked)
         {
             report::report(Entry {
                 manager: type_name::<Self>(),

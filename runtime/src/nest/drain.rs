@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use super::slot::{self, DETACHED, HIDDEN, Search, Seen};
+use super::slot::{self, DETACHED, HIDDEN, PART, Search, Seen};
 use super::{Place, current, enclosing, instant};
 use crate::executor::Runtime;
 use crate::sync::{AtomicUsize, Mutex, shared};
@@ -56,7 +56,12 @@ pub struct PendingExit {
 
 /// The exits that are owed on a runtime, but for those of these levels.
 fn owed(runtime: u64, except: &[Place]) -> Vec<PendingExit> {
-    let is_owed = |seen: &Seen| counts(seen, runtime) && !except.contains(&seen.place);
+    // A part is that of the level which it was entered in.
+    let is_excepted = |seen: &Seen| {
+        let whole = seen.under.filter(|_| seen.flags & PART != 0);
+        except.contains(&seen.place) || whole.is_some_and(|whole| except.contains(&whole))
+    };
+    let is_owed = |seen: &Seen| counts(seen, runtime) && !is_excepted(seen);
     let mut found: Vec<_> = slot::all().into_iter().filter(is_owed).collect();
     found.sort_by_key(|seen| (seen.since.wrapping_sub(1), seen.number));
     let pending = found.into_iter().map(|seen| PendingExit {
@@ -69,6 +74,11 @@ fn owed(runtime: u64, except: &[Place]) -> Vec<PendingExit> {
 
 fn counts(seen: &Seen, runtime: u64) -> bool {
     seen.flags & HIDDEN == 0 && seen.runtime == runtime
+}
+
+/// What owes a part is waited for.
+fn is_waited_for(seen: &Seen, runtime: u64) -> bool {
+    counts(seen, runtime) && seen.flags & PART == 0
 }
 
 /// What must not be waited for in the running code, because it waits for that: the levels around it, those around the
@@ -188,7 +198,7 @@ impl Waiting {
         // Who is in no block is waited for by none that could wait for this.
         let gives_way = |seen: &Seen| !around.is_empty() && seen.drains > 0;
         let is_owed = |seen: &Seen| {
-            counts(seen, *runtime) && !around.contains(&seen.place) && !gives_way(seen)
+            is_waited_for(seen, *runtime) && !around.contains(&seen.place) && !gives_way(seen)
         };
         (0..TRIES).find_map(|_| search.finds(is_owed))
     }

@@ -41,7 +41,7 @@ pub use handover::{detach, set_spawner};
 pub(crate) use member::{Member, Progress};
 use slot::{
     AROUND, COLD, DETACHED, ENTERING, EXITING, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER,
-    PARKED, RUNS_OUT, SHIELD, Slot,
+    PARKED, PART, RUNS_OUT, SHIELD, Slot,
 };
 
 use crate::Cause;
@@ -226,6 +226,11 @@ impl Level {
         Self::open_as(name, HIDDEN | ENTERING, address(Some(cx)))
     }
 
+    /// A level of what is a part of the one that is current, and was not entered.
+    pub(crate) fn part(name: &'static str) -> Option<Self> {
+        Some(Self::open_as(name, PART, NO_CONTEXT))
+    }
+
     /// A level of code that is polled apart, as that of a generator is: nothing is owed for it.
     pub(crate) fn hidden(name: &'static str, cx: &Context<'_>) -> Self {
         Self::open_as(name, HIDDEN, address(Some(cx)))
@@ -258,24 +263,44 @@ impl Level {
         slot.reopen();
     }
 
-    /// What was entered is a part of what is entered here, or of the body: so the generators are around that.
-    pub(crate) fn join(self) {
-        let yielded = self
-            .0
-            .seldom(|cold| Some(std::mem::take(&mut cold.yielded)));
+    /// What was entered is a part of what is entered here, or of the body: so the generators are around that, which also owes
+    /// its exit. It is listed by itself.
+    pub(crate) fn join(&self) {
+        let Self(slot) = self;
         let whole = enclosing().and_then(Place::open);
-        let (Some(yielded), Some(whole)) = (yielded, whole) else {
-            return;
-        };
-        if yielded.is_empty() {
-            return;
+        let is_open = whole.is_some_and(|whole| !whole.has(ENTERING));
+        if let Some(whole) = whole.filter(|_| !is_open) {
+            slot.set_under(Some(whole.place_when_armed()));
         }
-        let is_open = !whole.has(ENTERING);
-        if is_open {
-            move_into(whole, &yielded);
+        if let Some(yielded) = slot.seldom(|cold| Some(std::mem::take(&mut cold.yielded)))
+            && let Some(whole) = whole
+            && !yielded.is_empty()
+        {
+            if is_open {
+                move_into(whole, &yielded);
+            }
+            whole.change(|cold| cold.yielded.extend(yielded));
+            whole.set(AROUND, is_open);
         }
-        whole.change(|cold| cold.yielded.extend(yielded));
-        whole.set(AROUND, is_open);
+        slot.set(PART, true);
+        slot.set(HIDDEN | ENTERING, false);
+        slot.reopen();
+    }
+
+    /// Whether the exit of what it is a part of goes on without its block, is seen from where it runs.
+    pub(crate) fn follow_whole(&self) {
+        if enclosing()
+            .and_then(Place::open)
+            .is_some_and(|whole| whole.has(DETACHED))
+        {
+            self.is_detached();
+        }
+    }
+
+    /// The exit of what it is a part of goes on without its block.
+    pub(crate) fn is_detached(&self) {
+        self.0.set(DETACHED, true);
+        self.waits();
     }
 
     #[inline]

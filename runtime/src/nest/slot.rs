@@ -48,6 +48,8 @@ pub(super) const AROUND: usize = 1 << 8;
 pub(super) const ENTERING: usize = 1 << 9;
 /// Its runtime lies in [`Cold`].
 pub(super) const HAS_RUNTIME: usize = 1 << 10;
+/// It is listed, and owed by the level that it is a part of.
+pub(super) const PART: usize = 1 << 13;
 /// It was interrupted around the yield of a generator: what stands behind that is run.
 pub(super) const RUNS_OUT: usize = 1 << 11;
 /// A block in the body has ended, and nothing goes on behind it.
@@ -223,6 +225,7 @@ pub(super) struct Seen {
     pub(super) since: u64,
     pub(super) number: usize,
     pub(super) drains: usize,
+    pub(super) under: Option<Place>,
     pub(super) place: Place,
 }
 
@@ -337,7 +340,7 @@ impl Slot {
         let (name, length) = (self.name.load(Relaxed), self.name_length.load(Relaxed));
         let (flags, drains) = (self.flags.load(Relaxed), self.drains.load(Relaxed));
         let (runtime, since) = (self.runtime.load(Relaxed), self.since.load(Relaxed));
-        let number = self.number.load(Relaxed);
+        let (number, under) = (self.number.load(Relaxed), self.under());
         fence(Acquire);
         if self.generation.load(Relaxed) != generation {
             return None;
@@ -352,6 +355,7 @@ impl Slot {
             since,
             number,
             drains,
+            under,
             place: Place {
                 slot: self,
                 generation,

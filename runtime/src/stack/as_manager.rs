@@ -29,8 +29,8 @@ enum Error<E> {
     Raised(E),
     /// The exit of the block takes it from the stack itself.
     Kept,
-    /// There is one if an exit fails after it.
-    MovedOn(Arc<Mutex<Interrupts<E>>>),
+    /// It is with those who interrupt, and after the exits what these failed with.
+    Later(Arc<Mutex<Interrupts<E>>>),
 }
 
 impl<E> StackError<E> {
@@ -40,20 +40,16 @@ impl<E> StackError<E> {
         match self.0 {
             Error::Raised(error) => Some(error),
             Error::Kept => None,
-            Error::MovedOn(interrupts) => lock(&interrupts).failed.take(),
+            Error::Later(interrupts) => lock(&interrupts).take_error(),
         }
-    }
-
-    pub(super) fn of(error: E) -> Self {
-        Self(Error::Raised(error))
     }
 
     pub(super) fn kept() -> Self {
         Self(Error::Kept)
     }
 
-    pub(super) fn moved_on(interrupts: Arc<Mutex<Interrupts<E>>>) -> Self {
-        Self(Error::MovedOn(interrupts))
+    pub(super) fn later(interrupts: Arc<Mutex<Interrupts<E>>>) -> Self {
+        Self(Error::Later(interrupts))
     }
 
     pub(crate) fn raised(self) -> E {
@@ -68,7 +64,11 @@ impl<E: Debug> Debug for StackError<E> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Error::Raised(error) => Debug::fmt(error, f),
-            Error::Kept | Error::MovedOn(_) => f.write_str("MovedOn"),
+            Error::Kept => f.write_str("MovedOn"),
+            Error::Later(interrupts) => match lock(interrupts).fired.last() {
+                Some((_, Some(error))) => Debug::fmt(error, f),
+                _ => f.write_str("MovedOn"),
+            },
         }
     }
 }
@@ -195,12 +195,12 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
         let mut exit = resource.exit_for_good(cause, fired, None, None);
         let exited = poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft)).await;
         let mut interrupts = lock(&self.0.interrupts);
-        let moves_on = interrupts.moves_on && cause == Cause::Cancelled;
+        let goes_on = interrupts.goes_on && cause == Cause::Cancelled;
         match exited {
             // Also when the entry that interrupted has left the stack.
-            Exited::Returned(_) if moves_on => Ok(V::from_verdict(Verdict::Suppress)),
+            Exited::Returned(_) if goes_on => Ok(V::from_verdict(Verdict::Suppress)),
             Exited::Returned(verdict) => Ok(V::from_verdict(verdict)),
-            Exited::Failed(error) if moves_on => {
+            Exited::Failed(error) if goes_on => {
                 interrupts.failed = Some(error);
                 Ok(V::from_verdict(Verdict::Propagate))
             }

@@ -57,13 +57,13 @@ where
     fn enter_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_> {
         Box::pin(async move {
             let name = self.name();
-            let resource = enter_part(name, self.enter()).await?;
+            let (resource, level) = enter_part(name, self.enter()).await?;
             let entered = Entered {
                 manager: Attended::new(self),
                 resource,
                 conversion: PhantomData,
             };
-            let (at, entered) = stack.register(name, entered);
+            let (at, entered) = stack.register_at(name, level, entered);
             let attends = entered.manager.attend(&entered.resource);
             stack.attend(at, attends).await;
             Ok(&mut entered.resource)
@@ -73,14 +73,14 @@ where
     fn enter_owned_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::EnteringOwned<'_> {
         Box::pin(async move {
             let name = self.name();
-            let resource = enter_part(name, self.enter()).await?;
+            let (resource, level) = enter_part(name, self.enter()).await?;
             let content = Shelf::new(Attended::new(self), resource);
             let shelved = Shelved::<M, K> {
                 shelf: Arc::clone(&content),
                 conversion: PhantomData,
             };
             let pile = stack.home.pile();
-            let key = pile.put(Slot::new(name, shelved));
+            let key = pile.put(Slot::of(name, level, shelved));
             let attends = match &lock(&content).content {
                 Content::Here(manager, resource) => Some(manager.attend(resource)),
                 _ => None,
@@ -103,7 +103,7 @@ where
 async fn enter_part<R, X>(
     name: &'static str,
     enter: impl Future<Output = Result<R, X>>,
-) -> Result<R, X> {
+) -> Result<(R, Option<Level>), X> {
     // Nothing is opened any more in a body that is interrupted (rule CAN-6).
     nest::go_on().await;
     let mut level = None;
@@ -114,10 +114,10 @@ async fn enter_part<R, X>(
         enter.as_mut().poll(cx)
     });
     let resource = entered.await?;
-    if let Some(level) = level {
+    if let Some(level) = &level {
         level.join();
     }
-    Ok(resource)
+    Ok((resource, level))
 }
 
 /// Whether a stack takes an exit that returns `X`: one made by [`AsyncExitStack::new`] takes only `()`.

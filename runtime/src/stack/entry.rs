@@ -7,11 +7,14 @@ use std::marker::PhantomData;
 use super::BoxFuture;
 use super::around::Attended;
 use super::bounds::{CleanUpOf, RaisedAs};
+use crate::nest::Level;
 use crate::{AsyncContextManager, Cause, ExitVerdict, Raised, Verdict, limits};
 
 /// What a stack holds: something with an exit.
 pub(super) trait Entry<E>: Any + Send + Sync {
     fn name(&self) -> &'static str;
+    /// Its exit is to run without the block of the stack.
+    fn is_detached(&self);
     /// Whether what it holds is lent to others.
     fn is_lent(&mut self) -> bool;
     /// Takes what it has lent to others back for good; if that is still elsewhere, says when it is here.
@@ -40,13 +43,20 @@ pub(super) trait Held<E>: Send + 'static {
 pub(super) struct Slot<H> {
     /// What stands for it in reports.
     name: &'static str,
+    /// By which it is listed until its exit has run.
+    level: Option<Level>,
     pub(super) held: parking_lot::Mutex<H>,
 }
 
 impl<H> Slot<H> {
     pub(super) fn new(name: &'static str, held: H) -> Self {
+        Self::of(name, Level::part(name), held)
+    }
+
+    pub(super) fn of(name: &'static str, level: Option<Level>, held: H) -> Self {
         Self {
             name,
+            level,
             held: parking_lot::Mutex::new(held),
         }
     }
@@ -55,6 +65,12 @@ impl<H> Slot<H> {
 impl<E: Send + 'static, H: Held<E>> Entry<E> for Slot<H> {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn is_detached(&self) {
+        if let Some(level) = &self.level {
+            level.is_detached();
+        }
     }
 
     fn is_lent(&mut self) -> bool {
@@ -76,9 +92,12 @@ impl<E: Send + 'static, H: Held<E>> Entry<E> for Slot<H> {
     }
 
     fn exit(self: Box<Self>, cause: Cause) -> BoxFuture<Result<Verdict, E>> {
-        let Self { name, held } = *self;
-        let exit = held.into_inner().exit(cause);
-        Box::pin(limits::watch(move || name, cause, exit))
+        let Self { name, level, held } = *self;
+        let exit = limits::watch(move || name, cause, held.into_inner().exit(cause));
+        Box::pin(async move {
+            let _listed = level;
+            exit.await
+        })
     }
 }
 

@@ -135,9 +135,9 @@ pub(super) struct Interrupts<E> {
     pub(super) fired: Fired<E>,
     /// The last one did so in the last poll.
     just_fired: bool,
-    /// Of a stack that is a manager, and interrupted with no error to raise.
-    pub(super) moves_on: bool,
-    /// What it then failed with.
+    /// Of a stack that is a manager: its exits are told of the interruption, and raise its error, if it has one.
+    pub(super) goes_on: bool,
+    /// What that failed with then.
     pub(super) failed: Option<E>,
 }
 
@@ -154,6 +154,18 @@ pub(super) enum Source {
     Outside,
 }
 
+impl<E> Interrupts<E> {
+    /// The error that is raised. Whoever takes it before the exits have run raises it himself.
+    pub(super) fn take_error(&mut self) -> Option<E> {
+        if let Some(error) = self.failed.take() {
+            return Some(error);
+        }
+        let error = self.fired.last_mut()?.1.take();
+        self.goes_on &= error.is_none();
+        error
+    }
+}
+
 impl<E: 'static> Interrupts<E> {
     /// These entries interrupt from now on.
     pub(super) fn by(pile: Arc<Pile<E>>) -> Arc<Mutex<Self>> {
@@ -161,7 +173,7 @@ impl<E: 'static> Interrupts<E> {
             pile,
             fired: Vec::new(),
             just_fired: false,
-            moves_on: false,
+            goes_on: false,
             failed: None,
         }))
     }
@@ -235,15 +247,13 @@ impl<E: 'static> Interruption<StackError<E>> for StackInterrupt<E> {
             Fires::Error(by, error) => (by, error),
         };
         let mut interrupts = lock(&self.interrupts);
-        let (kept, raised) = match error {
-            _ if self.in_block => (error, StackError::kept()),
-            Some(error) => (None, StackError::of(error)),
-            None => {
-                interrupts.moves_on = true;
-                (None, StackError::moved_on(Arc::clone(&self.interrupts)))
-            }
+        let raised = if self.in_block {
+            StackError::kept()
+        } else {
+            interrupts.goes_on = true;
+            StackError::later(Arc::clone(&self.interrupts))
         };
-        interrupts.fired.push((Source::Entry(by), kept));
+        interrupts.fired.push((Source::Entry(by), error));
         interrupts.just_fired = true;
         Poll::Ready(raised)
     }

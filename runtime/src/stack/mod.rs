@@ -33,6 +33,7 @@ use pile::{Home, Key, Pile};
 
 use crate::expansion::never_raised;
 use crate::manager::{Exited, exit_in_body};
+use crate::nest::Level;
 use crate::site::Site;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{AsyncContextManager, Cause, CleanUp, CleanUpFuture, ExitVerdict, Verdict};
@@ -447,7 +448,17 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
 
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
     fn register<H: Held<E>>(&self, name: &'static str, held: H) -> (Key, &mut H) {
-        let at = self.entries.push(Box::new(Slot::new(name, held)));
+        self.register_at(name, Level::part(name), held)
+    }
+
+    #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
+    fn register_at<H: Held<E>>(
+        &self,
+        name: &'static str,
+        level: Option<Level>,
+        held: H,
+    ) -> (Key, &mut H) {
+        let at = self.entries.push(Box::new(Slot::of(name, level, held)));
         let key = self.home.pile().grows(at);
         let entry: &dyn Any = &*self.entries[at];
         match entry.downcast_ref::<Slot<H>>() {

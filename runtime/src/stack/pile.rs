@@ -145,6 +145,12 @@ impl<E: 'static> Pile<E> {
         lock(&self.state).between.keys().next_back().copied()
     }
 
+    /// Their exits are to run without the block of the stack.
+    pub(super) fn are_detached(&self) {
+        let state = lock(&self.state);
+        state.between.values().for_each(|entry| entry.is_detached());
+    }
+
     /// The next one below in the map.
     pub(super) fn next_below(&self, key: Key) -> Option<Key> {
         let state = lock(&self.state);

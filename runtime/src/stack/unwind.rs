@@ -419,8 +419,13 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             .running
             .as_ref()
             .map_or(type_name::<E>(), |running| running.name);
-        self.fired.clear();
         let cause = self.leaving.cause();
+        for (_, error) in mem::take(&mut self.fired) {
+            let who = Who::named(name, cause);
+            Leaving::Interrupted(error).lost(&mut NothingLeft as &mut dyn Left, &who);
+        }
+        self.entries.iter().for_each(|entry| entry.is_detached());
+        self.pile.are_detached();
         let leaving = mem::replace(&mut self.leaving, Leaving::Dropped);
         leaving.lost(&mut NothingLeft as &mut dyn Left, &Who::named(name, cause));
         self.pile.forget_all_interrupts();
