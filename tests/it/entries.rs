@@ -178,7 +178,9 @@ async fn a_stack_keeps_nothing_of_what_was_released() {
     };
     // For what is set up but once.
     kept(1000);
-    assert_eq!(kept(1000), kept(10));
+    // Other tests may wait in `drain` meanwhile: what wakes them is dropped here.
+    let is_flat = (0..100).any(|_| kept(1000) == kept(10));
+    assert!(is_flat, "{:?} {:?}", kept(1000), kept(10));
     assert_eq!(kept(1000).0, 0);
 
     let log = Log::new();

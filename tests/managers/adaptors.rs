@@ -343,6 +343,7 @@ async fn a_closure_is_named_by_its_place() {
     let ((), pushed_at) = (stack.push(fails), line!());
     let ((), called_at) = (stack.callback(async || {}), line!());
     let names = [
+        at("callback", registered_at),
         at("adopt", adopted_at),
         at("push", pushed_at),
         at("callback", called_at),
