@@ -383,6 +383,8 @@ pin_project! {
             // Nobody is left to raise it to.
             let fired = match this.fired.take() {
                 Some(Fired::Panic(payload)) => Some(Incident::panic(*payload)),
+                // One further out has interrupted in the very same poll.
+                Some(Fired::Error(_)) if !*this.is_settled && this.parts.level.is_cancelled() => None,
                 Some(Fired::Error(error)) if K::is_raised(&error) => Some(Incident::error(&error)),
                 _ => None,
             };

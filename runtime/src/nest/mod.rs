@@ -360,6 +360,11 @@ impl Level {
         self.0.seldom(|cold| cold.member.clone())
     }
 
+    /// Whether a manager further out interrupts.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.member().is_some_and(|member| member.is_cancelled())
+    }
+
     pub(crate) fn become_member(&self) -> Member {
         become_member(self.0)
     }

@@ -268,8 +268,9 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> Managed for Stacked<E, V> {
         children: Option<Arc<Children>>,
         owed: Option<Level>,
     ) {
+        let fired = self.0.fired(&resource);
         let wait = children.map(|children| children.wait());
-        drop(resource.exit_for_good(Cause::Dropped, Vec::new(), wait, owed));
+        drop(resource.exit_for_good(Cause::Dropped, fired, wait, owed));
     }
 
     // Each manager's own runs before its exit.

@@ -420,14 +420,18 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             .as_ref()
             .map_or(type_name::<E>(), |running| running.name);
         let cause = self.leaving.cause();
-        for (_, error) in mem::take(&mut self.fired) {
-            let who = Who::named(name, cause);
-            Leaving::Interrupted(error).lost(&mut NothingLeft as &mut dyn Left, &who);
-        }
         self.entries.iter().for_each(|entry| entry.is_detached());
         self.pile.are_detached();
         let leaving = mem::replace(&mut self.leaving, Leaving::Dropped);
         leaving.lost(&mut NothingLeft as &mut dyn Left, &Who::named(name, cause));
+        for (by, error) in mem::take(&mut self.fired) {
+            let name = match by {
+                Source::Entry(key) => self.name(key),
+                Source::Gone | Source::Outside => name,
+            };
+            let who = Who::named(name, Cause::Dropped);
+            Leaving::Interrupted(error).lost(&mut NothingLeft as &mut dyn Left, &who);
+        }
         self.pile.forget_all_interrupts();
     }
 }
