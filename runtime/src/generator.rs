@@ -356,17 +356,18 @@ where
         };
         match &mut self.suspended {
             Suspended::Alone(running) => running.poll(name, at_yield, cx),
-            Suspended::InBlocks(shared) => match shared.try_lock() {
-                Ok(mut running) => match &mut *running {
-                    Some(running) => running.poll(name, at_yield, cx),
-                    None => Poll::Pending,
-                },
-                // Given up by the user's body, around which it is polled: not so in the next poll.
-                Err(_) => {
+            Suspended::InBlocks(shared) => {
+                if let Ok(mut running) = shared.try_lock() {
+                    match &mut *running {
+                        Some(running) => running.poll(name, at_yield, cx),
+                        None => Poll::Pending,
+                    }
+                } else {
+                    // Given up by the user's body, around which it is polled: not so in the next poll.
                     cx.waker().wake_by_ref();
                     Poll::Pending
                 }
-            },
+            }
         }
     }
 }
@@ -389,6 +390,14 @@ struct Around<F: ?Sized, R, E> {
     is_polled: bool,
 }
 
+/// Takes back what was left there.
+struct TakeBack<'a, R, E>(&'a Slot<R, E>);
+impl<R, E> Drop for TakeBack<'_, R, E> {
+    fn drop(&mut self) {
+        self.0.lock().inside = None;
+    }
+}
+
 impl<F: Future + ?Sized, R, E> Around<F, R, E> {
     fn poll(&mut self, cx: &mut Context<'_>, body: Option<&mut dyn FnMut(&mut Context<'_>)>) {
         let is_over = !matches!(self.slot.lock().exchange, Exchange::Out);
@@ -406,13 +415,6 @@ impl<F: Future + ?Sized, R, E> Around<F, R, E> {
             }
             return;
         };
-        /// Takes back what was left there.
-        struct TakeBack<'a, R, E>(&'a Slot<R, E>);
-        impl<R, E> Drop for TakeBack<'_, R, E> {
-            fn drop(&mut self) {
-                self.0.lock().inside = None;
-            }
-        }
         let _take_back = TakeBack(&self.slot);
         self.slot.lock().inside = body.map(|body| {
             let body: NonNull<dyn FnMut(&mut Context<'_>) + '_> = NonNull::from(body);
@@ -638,8 +640,8 @@ fn slot<R, E, F>(_: &impl FnOnce(Yielder<R, E>) -> F) -> Arc<Slot<R, E>> {
     })
 }
 
-fn running<F: ?Sized>(body: Pin<Box<F>>) -> Option<Running<F>> {
-    Some(Running { body, level: None })
+fn running<F: ?Sized>(body: Pin<Box<F>>) -> Running<F> {
+    Running { body, level: None }
 }
 
 /// Makes a manager of a body that owns what it uses.
@@ -654,7 +656,7 @@ where
 {
     let slot = slot(&body);
     Generated {
-        running: running(Box::pin(body(Yielder(Arc::clone(&slot))))),
+        running: Some(running(Box::pin(body(Yielder(Arc::clone(&slot)))))),
         slot,
     }
 }
@@ -672,7 +674,7 @@ where
 {
     let slot = slot(&body);
     ScopedGenerated {
-        running: running(Box::pin(body(Yielder(Arc::clone(&slot))))),
+        running: Some(running(Box::pin(body(Yielder(Arc::clone(&slot)))))),
         slot,
         exit: PhantomData,
     }

@@ -543,7 +543,7 @@ where
     };
     let is_told = member
         .as_ref()
-        .is_some_and(|member| member.is_interrupted());
+        .is_some_and(Member::is_interrupted);
     if is_told && is_lent {
         this.parts.level.runs_out();
     }

@@ -164,7 +164,7 @@ impl<E: Debug + Send + 'static> Tasks<E> {
     pub fn spawn<O: TaskOutput<E>>(&mut self, task: impl TaskFuture<Output = O> + Send + 'static) {
         let cancelled = move_on_when_cancelled(self.0.cancel.clone());
         let task = Task {
-            task: async move {
+            future: async move {
                 async_with! { cancelled => { task.await.into_result() } else { Ok(()) } }
             },
             collector: report::current(),
@@ -238,7 +238,7 @@ pin_project! {
     /// A task. It reports to where its group does, and the group's block waits for it.
     struct Task<F> {
         #[pin]
-        task: F,
+        future: F,
         collector: Option<Arc<Collector>>,
         block: Waiting,
     }
@@ -250,7 +250,7 @@ impl<F: Future> Future for Task<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         report::within(this.collector.clone(), || {
-            nest::waited_by(*this.block, || this.task.poll(cx))
+            nest::waited_by(*this.block, || this.future.poll(cx))
         })
     }
 }

@@ -44,13 +44,14 @@ thread_local! {
             now: Cell::new(0),
             is_noted: Cell::new(false),
             numbers: Cell::new(0),
-            free: Free::NEW,
+            free: Free::new(),
         }
     };
 }
 
 /// The one of this thread. It is looked at in place: to hand in what is to be done with it would cost more than to do it.
-#[inline(always)]
+#[inline(always)] // It is what every level does several times in a poll.
+#[allow(clippy::inline_always)]
 fn here<'a>() -> &'a Current {
     let here = CURRENT.with(std::ptr::from_ref);
     // SAFETY: it has no destructor, and is there as long as the thread is. It cannot be sent to another one, and nobody in
@@ -58,7 +59,8 @@ fn here<'a>() -> &'a Current {
     unsafe { &*here }
 }
 
-#[inline(always)]
+#[inline(always)] // It is what every level does several times in a poll.
+#[allow(clippy::inline_always)]
 pub(super) fn current<T>(look: impl FnOnce(&Current) -> T) -> T {
     look(here())
 }

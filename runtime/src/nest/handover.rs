@@ -38,11 +38,6 @@ pub(crate) fn abandoning<T>(
     place: Option<Place>,
     run: impl FnOnce() -> T,
 ) -> T {
-    let block = Abandoned {
-        children,
-        place,
-        runtime: Runtime::current().id(),
-    };
     struct Restore(Option<Abandoned>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -50,6 +45,11 @@ pub(crate) fn abandoning<T>(
             let _ = ABANDONED.try_with(|abandoned| abandoned.set(outer));
         }
     }
+    let block = Abandoned {
+        children,
+        place,
+        runtime: Runtime::current().id(),
+    };
     let outer = ABANDONED.try_with(|abandoned| abandoned.replace(Some(block)));
     let _restore = Restore(outer.unwrap_or_default());
     run()

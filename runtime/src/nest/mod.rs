@@ -156,10 +156,8 @@ impl Slot {
     /// What it is inside of.
     fn outward(&self) -> Option<Place> {
         let around = |cold: &mut Cold| {
-            let innermost = cold.yielded.iter().rev().map(|(innermost, _)| *innermost);
-            innermost
-                .filter(|innermost| innermost.open().is_some())
-                .next()
+            let mut innermost = cold.yielded.iter().rev().map(|(innermost, _)| *innermost);
+            innermost.find(|innermost| innermost.open().is_some())
         };
         let around = self.has(AROUND).then(|| self.seldom(around));
         around.flatten().or_else(|| self.under())
@@ -227,8 +225,8 @@ impl Level {
     }
 
     /// A level of what is a part of the one that is current, and was not entered.
-    pub(crate) fn part(name: &'static str) -> Option<Self> {
-        Some(Self::open_as(name, PART, NO_CONTEXT))
+    pub(crate) fn part(name: &'static str) -> Self {
+        Self::open_as(name, PART, NO_CONTEXT)
     }
 
     /// A level of code that is polled apart, as that of a generator is: nothing is owed for it.

@@ -132,11 +132,13 @@ pub(super) struct Free {
 }
 
 impl Free {
-    pub(super) const NEW: Self = Self {
-        first: Cell::new(None),
-        count: Cell::new(0),
-        is_closed: Cell::new(false),
-    };
+    pub(super) const fn new() -> Self {
+        Self {
+            first: Cell::new(None),
+            count: Cell::new(0),
+            is_closed: Cell::new(false),
+        }
+    }
 
     #[inline]
     fn pop(&self) -> Option<&'static Slot> {
@@ -334,7 +336,7 @@ impl Slot {
     /// Looks at a slot of somebody else's: `None` when it is free, or changes meanwhile.
     fn see(&'static self) -> Option<Seen> {
         let generation = self.generation.load(Acquire);
-        if generation % 2 == 0 {
+        if generation.is_multiple_of(2) {
             return None;
         }
         let (name, length) = (self.name.load(Relaxed), self.name_length.load(Relaxed));
@@ -400,7 +402,7 @@ impl Search {
             for slot in chunks[number] {
                 let generation = slot.generation.load(Acquire);
                 sum = sum.wrapping_add(generation);
-                if generation % 2 == 1
+                if !generation.is_multiple_of(2)
                     && let Some(seen) = slot.see().filter(&is)
                 {
                     (*at, *found) = (number, Some(seen.place));

@@ -50,7 +50,7 @@ pub(super) struct Slot<H> {
 
 impl<H> Slot<H> {
     pub(super) fn new(name: &'static str, held: H) -> Self {
-        Self::of(name, Level::part(name), held)
+        Self::of(name, Some(Level::part(name)), held)
     }
 
     pub(super) fn of(name: &'static str, level: Option<Level>, held: H) -> Self {

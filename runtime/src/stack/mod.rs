@@ -448,7 +448,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
 
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
     fn register<H: Held<E>>(&self, name: &'static str, held: H) -> (Key, &mut H) {
-        self.register_at(name, Level::part(name), held)
+        self.register_at(name, Some(Level::part(name)), held)
     }
 
     #[allow(clippy::mut_from_ref)] // Of a slot that was made for it.
