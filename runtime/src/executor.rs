@@ -8,6 +8,8 @@ use absent::{Handle, task};
 
 use std::future::Future;
 use std::hash::{Hash, Hasher};
+#[cfg(feature = "tokio")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -117,7 +119,8 @@ impl Patience {
     pub(crate) fn new() -> Option<Self> {
         const PATIENCE: std::time::Duration = std::time::Duration::from_millis(25);
 
-        has_timers().then(|| Self(Box::pin(tokio::time::sleep(PATIENCE))))
+        let timer = crate::limits::timer(tokio::time::Instant::now() + PATIENCE)?;
+        Some(Self(Box::pin(timer)))
     }
 
     #[cfg(not(feature = "tokio"))]
@@ -125,18 +128,17 @@ impl Patience {
         None
     }
 
+    #[cfg(feature = "tokio")]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        #[cfg(feature = "tokio")]
-        return poll_unconstrained(cx, |cx| self.0.as_mut().poll(cx));
-        #[cfg(not(feature = "tokio"))]
+        let poll = || poll_unconstrained(cx, |cx| self.0.as_mut().poll(cx));
+        // Its runtime may have been shut down.
+        catch_unwind(AssertUnwindSafe(poll)).unwrap_or(Poll::Ready(()))
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    pub(crate) fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
         match self.0 {}
     }
-}
-
-/// Whether there are timers.
-#[cfg(feature = "tokio")]
-fn has_timers() -> bool {
-    Handle::try_current().is_ok()
 }
 
 /// What stands for tokio where it is left out: the same names, of which there is no value.

@@ -709,7 +709,6 @@ impl<X, S: ExitVerdict, E: Debug, R, V, J> Future for Conclude<X, S, E, R, V, J>
         let name = || this.place.name();
         let concluded = conclude(settled, exited, cancelled, &name);
         if concluded.is_none() {
-            nest::park();
             *this.stage = Stage::Parked(name());
         }
         drop(owed);

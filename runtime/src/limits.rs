@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use crate::{Cause, ExitVerdict};
 
 #[cfg(feature = "tokio")]
-pub(crate) use timed::Limits;
+pub(crate) use timed::{Limits, timer};
 #[cfg(feature = "tokio")]
 pub use timed::{set_exit_deadline, set_slow_exit};
 
@@ -222,7 +222,7 @@ mod timed {
 
     /// A timer of this runtime, if it has timers. tokio does not say whether it has, but by a panic, which the panic hook
     /// prints: so a runtime is asked once.
-    fn timer(time: Instant) -> Option<Sleep> {
+    pub(crate) fn timer(time: Instant) -> Option<Sleep> {
         static WITHOUT_TIMERS: Mutex<Option<Id>> = Mutex::new(None);
         let known = || {
             WITHOUT_TIMERS

@@ -95,11 +95,30 @@ pub(crate) async fn exit_early<M: AsyncContextManager>(
     }
 }
 
-/// Runs an exit in the middle of a body, on a level of its own. It is not interrupted, and as at the end of a block, nothing
-/// goes on after it in a body that is; it waits for what was detached in the body since the enter.
+/// Runs an exit in the middle of a body, and as at the end of a block, nothing goes on after it in a body that is
+/// interrupted.
 pub(crate) async fn exit_in_body<V, E: Debug, X: Exiting<V, E>>(
     name: &'static str,
     cause: Cause,
+    exit: impl FnOnce(Level) -> X,
+) -> Exited<V, E> {
+    let mut unraised = Unraised {
+        name,
+        cause,
+        exited: Some(exit_on_level(name, exit).await),
+    };
+    if !matches!(unraised.exited, Some(Exited::Panicked(_))) {
+        nest::go_on().await;
+    }
+    match unraised.exited.take() {
+        Some(exited) => exited,
+        None => unreachable!("it is taken once"),
+    }
+}
+
+/// Runs an exit in the middle of a body, on a level of its own: it is not interrupted.
+pub(crate) async fn exit_on_level<V, E, X: Exiting<V, E>>(
+    name: &'static str,
     exit: impl FnOnce(Level) -> X,
 ) -> Exited<V, E> {
     let level = Level::exiting_early(name);
@@ -113,18 +132,7 @@ pub(crate) async fn exit_in_body<V, E: Debug, X: Exiting<V, E>>(
     })
     .await;
     drop(level);
-    let mut unraised = Unraised {
-        name,
-        cause,
-        exited: Some(exited),
-    };
-    if !matches!(unraised.exited, Some(Exited::Panicked(_))) {
-        nest::go_on().await;
-    }
-    match unraised.exited.take() {
-        Some(exited) => exited,
-        None => unreachable!("it is taken once"),
-    }
+    exited
 }
 
 /// What an exit in a body ended with. Dropped in a body that is interrupted, it is reported.

@@ -444,6 +444,9 @@ impl<K: Managed<Error = E>, E: Debug, I: Interruption<E>, F: Future>
     /// known in the next.
     fn fire(&mut self, member: &Member, with: Fired<E>, cx: &Context<'_>) {
         *self.fired = Some(with);
+        if AtYield::now() == AtYield::Lends {
+            self.parts.level.runs_out(AtYield::Lends);
+        }
         member.fire();
         cx.waker().wake_by_ref();
     }
@@ -544,10 +547,10 @@ where
     let is_told = member
         .as_ref()
         .is_some_and(Member::is_interrupted);
-    if is_told && is_lent {
-        this.parts.level.runs_out();
-    }
     let is_at_yield = at_yield != AtYield::Not;
+    if is_told && is_at_yield {
+        this.parts.level.runs_out(at_yield);
+    }
     let must_be_polled = is_at_yield || this.parts.level.is_to_run_out();
     let mut guard = None;
     let (polled, progress) = match &member {

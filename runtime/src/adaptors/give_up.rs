@@ -3,8 +3,7 @@
 use std::panic::resume_unwind;
 
 use crate::Cause;
-use crate::manager::{Exited, Managed, Payload, finish_exit, report_of};
-use crate::nest::Level;
+use crate::manager::{Exited, Managed, Payload, exit_on_level, report_of};
 use crate::report::{Incident, Phase};
 
 /// Exits the manager, told [`Cause::Panicked`], and resumes the panic (rule PAN-1). A later failure is reported.
@@ -23,9 +22,8 @@ pub(super) async fn give_up<M: Managed, T>(
             phase,
             payload: Some(payload),
         };
-        let owed = Level::armed(name);
-        let exit = manager.exit(resource, Cause::Panicked, None, Some(owed));
-        let (exited, owed) = finish_exit(exit).await;
+        let exit = |level| manager.exit(resource, Cause::Panicked, None, Some(level));
+        let exited = exit_on_level(name, exit).await;
         let incident = match exited {
             Exited::Returned(_) => None,
             Exited::Failed(error) => Some(Incident::error(&error)),
@@ -34,7 +32,6 @@ pub(super) async fn give_up<M: Managed, T>(
         if let Some(incident) = incident {
             report_of(name, Phase::Exit, Cause::Panicked, incident);
         }
-        drop(owed);
         match unraised.payload.take() {
             Some(payload) => resume_unwind(payload),
             None => unreachable!("it is taken once"),

@@ -31,10 +31,9 @@ pub(super) struct Current {
     pub(super) free: Free,
 }
 
-thread_local! {
-    // Without a destructor, so that it is there as long as the thread is.
-    static CURRENT: Current = const {
-        Current {
+impl Current {
+    const fn new() -> Self {
+        Self {
             level: Cell::new(None),
             exiting: Cell::new(None),
             task: Cell::new(Task::UNKNOWN),
@@ -46,14 +45,21 @@ thread_local! {
             numbers: Cell::new(0),
             free: Free::new(),
         }
-    };
+    }
+}
+
+thread_local! {
+    // Without a destructor, so that it is there as long as the thread is.
+    static CURRENT: Current = const { Current::new() };
 }
 
 /// The one of this thread. It is looked at in place: to hand in what is to be done with it would cost more than to do it.
 #[inline(always)] // It is what every level does several times in a poll.
 #[allow(clippy::inline_always)]
 fn here<'a>() -> &'a Current {
-    let here = CURRENT.with(std::ptr::from_ref);
+    // With the standard library's, this cannot fail; the checker's are destroyed like any other.
+    let here = CURRENT.try_with(std::ptr::from_ref);
+    let here = here.unwrap_or_else(|_| Box::leak(Box::new(Current::new())));
     // SAFETY: it has no destructor, and is there as long as the thread is. It cannot be sent to another one, and nobody in
     // this module's parent keeps it beyond the call in which it was asked for.
     unsafe { &*here }

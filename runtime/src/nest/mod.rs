@@ -41,7 +41,7 @@ pub use handover::{detach, set_spawner};
 pub(crate) use member::{Member, Progress};
 use slot::{
     AROUND, COLD, DETACHED, ENTERING, EXITING, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER,
-    PARKED, PART, RUNS_OUT, SHIELD, Slot,
+    PART, RESUMED, RUNS_OUT, SHIELD, Slot,
 };
 
 use crate::Cause;
@@ -166,7 +166,7 @@ impl Slot {
     /// The membership of what is opened in the body: clean-up is not interrupted, nor what a shield is around.
     fn node(&self) -> Option<Member> {
         let flags = self.flags.load(Relaxed);
-        if flags & (EXITING | SHIELD) != 0 {
+        if flags & (EXITING | SHIELD | RESUMED) != 0 {
             None
         } else if flags & MEMBER != 0 {
             self.seldom(|cold| cold.member.clone())
@@ -384,14 +384,17 @@ impl Level {
         waits(self.0);
     }
 
-    /// It is interrupted around the yield of a generator.
-    pub(crate) fn runs_out(&self) {
+    /// It is interrupted around the yield of a generator: what stands behind that is run all the same.
+    pub(crate) fn runs_out(&self, at_yield: AtYield) {
         self.0.set(RUNS_OUT, true);
+        if at_yield == AtYield::Resumes {
+            self.0.set(RESUMED, true);
+        }
     }
 
-    /// Whether what stands behind that yield is still to be run.
+    /// Whether what stands behind that yield is run to its end.
     pub(crate) fn is_to_run_out(&self) -> bool {
-        self.0.has(RUNS_OUT) && !self.0.has(PARKED)
+        self.0.has(RUNS_OUT)
     }
 
     /// Takes note that its exit has begun. The generators around the body are a part of it.
@@ -523,8 +526,7 @@ fn follow(slot: &'static Slot, at: Whereabouts) {
 fn move_to(slot: &Slot, runtime: u64) {
     if slot.runtime.swap(runtime, SeqCst) != runtime {
         slot.set(HAS_RUNTIME, false);
-        let before = slot.seldom(|cold| Some(std::mem::take(&mut cold.runtime)));
-        drop(before);
+        let _before = slot.seldom(|cold| Some(std::mem::take(&mut cold.runtime)));
         drain::wake_waiting();
     }
 }
@@ -693,13 +695,6 @@ impl AtYield {
         }
         let _restore = Restore(current(|current| current.at_yield.replace(self)));
         run()
-    }
-}
-
-/// A block in the body that is running has ended, and nothing goes on behind it.
-pub(crate) fn park() {
-    if let Some(slot) = enclosing().and_then(Place::open) {
-        slot.set(PARKED, true);
     }
 }
 

@@ -52,8 +52,8 @@ pub(super) const HAS_RUNTIME: usize = 1 << 10;
 pub(super) const PART: usize = 1 << 13;
 /// It was interrupted around the yield of a generator: what stands behind that is run.
 pub(super) const RUNS_OUT: usize = 1 << 11;
-/// A block in the body has ended, and nothing goes on behind it.
-pub(super) const PARKED: usize = 1 << 12;
+/// What stands behind it is running: clean-up, which is not interrupted.
+pub(super) const RESUMED: usize = 1 << 12;
 
 const CHUNK: usize = 32;
 
