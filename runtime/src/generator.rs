@@ -5,7 +5,7 @@
 //!
 //! # Safety
 //!
-//! This is the one module with `unsafe` code. What is lent lies in the frame of the suspended body, or is borrowed there,
+//! What is lent lies in the frame of the suspended body, or is borrowed there,
 //! and the user's block has a pointer to it. That this is sound:
 //!
 //! 1. The pointer is made of a `&mut R`, whose lifetime the future of the yield keeps, and goes to the manager in the
