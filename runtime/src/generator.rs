@@ -5,17 +5,19 @@
 //!
 //! # Safety
 //!
-//! This is the one module with `unsafe` code. What is lent lies in the frame of the suspended body, or is borrowed there,
+//! What is lent lies in the frame of the suspended body, or is borrowed there,
 //! and the user's block has a pointer to it. That this is sound:
 //!
 //! 1. The pointer is made of a `&mut R`, whose lifetime the future of the yield keeps, and goes to the manager in the
 //!    poll of that future. When the future is dropped before the manager has it, it takes it back (see [`Yield`]).
-//! 2. From then on, the future is neither dropped nor forgotten, and the borrow goes on, until the manager polls the body
-//!    again or drops it: it is awaited in place, and so a part of the body's state. Nobody but the manager polls the body.
-//!    That it is awaited in place is what who makes a [`Permit`] has promised; without one there is no yield.
+//! 2. From then on, the future is neither dropped nor forgotten, and the borrow goes on, until the manager lets the body go
+//!    on or drops it: it is awaited in place, and so a part of the body's state. Nobody but the manager polls the body. Polled
+//!    around the user's block, it stays at its yield: that is pending, and the drivers of the blocks around it drop nothing
+//!    meanwhile ([`AtYield::Lends`]). If one did, the drop of the yield would end the process. That it is awaited in place is
+//!    what who makes a [`Permit`] has promised; without one there is no yield.
 //! 3. The manager gives the pointer only together with the body, as a [`Yielded`], of which it is a private part. So who
 //!    uses it borrows the value that owns the body, in a box that is pinned, and the body stays as it is.
-//! 4. Before the manager polls the body again, the `Yielded` is taken apart, and with it all borrows from it have ended.
+//! 4. Before the manager lets the body go on, the `Yielded` is taken apart, and with it all borrows from it have ended.
 //! 5. The promise is made in one place: by what the macro below expands to. It can make it for any input, which is argued
 //!    where that is expanded, in `macros/src/yields.rs`: no token of the input stands behind `unsafe`, rustc says that the
 //!    yield is in the body that is polled, no macro of the user's gets it, and a [`Yielder`] is in nobody's hands.
@@ -494,8 +496,9 @@ impl<F: ?Sized, R, E> Deref for Yielded<F, R, E> {
             Given::Owned(resource) => resource,
             // SAFETY: the pointer comes from a `&mut R` that the yield of the generator's body was given. That borrow
             // lasts as long as the yield, which took no pointer back before enter had it, and has been suspended in the
-            // body since: whoever made the permit has promised that. The body is pinned in a box that `self` owns, and
-            // it is polled or dropped only when `self` is given up. So the `R` is there, and nobody else uses it.
+            // body since: whoever made the permit has promised that. The body is pinned in a box that `self` owns, or
+            // shares with what polls it around the user's block. It goes on after its yield, or is dropped, only when `self`
+            // is given up. So the `R` is there, and nobody else uses it.
             Given::Lent(lent) => unsafe { lent.0.as_ref() },
         }
     }

@@ -241,8 +241,8 @@ pub mod attr {
 /// - It ends with `()`, with `Ok(())`, or with a [`Verdict`] that decides whether a failure is suppressed. The manager may
 ///   suppress when the function mentions `Verdict`, or with the argument `suppresses`.
 /// - `yield_!` on every path once, not in a loop, closure or `async` block, is checked at compile time (rule GEN-2). It may
-///   be in an [`async_with!`](crate::async_with!) block: the managers of that block are told how the user's block ended,
-///   as if it were their own (rule GEN-6). It needs no import.
+///   be in an [`async_with!`](crate::async_with!) block, which is around the user's block then: its managers are told how that
+///   ended, as if it were their own, and their deadlines interrupt it (rule GEN-6). It needs no import.
 /// - In [reports](report), the manager has the path of the function for a name.
 /// - When no parameter borrows, the manager's exit survives cancellation, and the future must be `Send`. When one does, or
 ///   is generic without `Send + 'static`, or with the argument `scoped`, it is a [`ScopedAsyncContextManager`]: when its

@@ -197,7 +197,7 @@ pub trait AsyncContextManager: Sized + Send + 'static {
     }
 
     /// Makes a guard that is held while the body is polled, each time, and while it is dropped (rule EXI-6): an entered
-    /// tracing span, an OpenTelemetry context.
+    /// tracing span, an OpenTelemetry context. In a stack, and around the yield of a generator, it is held around the polls only.
     fn around_poll(&self) -> impl Sized {}
 
     /// What stands for this manager in [reports](crate::report) and in [`pending_exits`](crate::pending_exits()): by
@@ -279,7 +279,8 @@ pub trait ScopedAsyncContextManager: Sized {
         cause: Cause,
     ) -> impl Future<Output = Result<Self::Exit, Self::Error>>;
 
-    /// Runs in place of exit when the block's future is dropped in the body. By default the resource is dropped.
+    /// Runs in place of exit when the block's future is dropped in the body: at once, before exits of surviving managers inside
+    /// have run (rule CAN-3). By default the resource is dropped. What is handed to [`detach`](crate::detach()) runs after those.
     ///
     /// A panic in it is caught and reported.
     fn abandon(self, resource: Self::Resource) {

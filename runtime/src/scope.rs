@@ -544,9 +544,7 @@ where
             Some(member)
         }
     };
-    let is_told = member
-        .as_ref()
-        .is_some_and(Member::is_interrupted);
+    let is_told = member.as_ref().is_some_and(Member::is_interrupted);
     let is_at_yield = at_yield != AtYield::Not;
     if is_told && is_at_yield {
         this.parts.level.runs_out(at_yield);

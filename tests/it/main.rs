@@ -27,6 +27,7 @@ mod hygiene;
 mod interrupt;
 mod matrix;
 mod names;
+mod nest;
 mod order;
 mod panics;
 mod readme;

@@ -12,8 +12,8 @@ use crate::{AsyncContextManager, Cause, Interruption, Verdict};
 /// Interrupts the block when the token is cancelled, and raises [`Cancelled`] (rule CAN-6).
 ///
 /// Interruption is cooperative: the blocks inside exit in place, told [`Cause::Cancelled`], innermost first, before this
-/// one ends. When the body ends in the same poll in which the token is cancelled, the body wins. The token is also the
-/// resource.
+/// one ends. When the body ends in the same poll in which the token is cancelled, the body wins. What goes on meanwhile, and what
+/// is not polled any more, is as with a [`timeout`](crate::timeout()). The token is also the resource.
 ///
 /// ```
 /// use async_with::{Cancelled, async_with, cancellable};

@@ -10,12 +10,42 @@ use tokio::sync::{
 
 use crate::{AsyncContextManager, Cause, ScopedAsyncContextManager};
 
-/// Locks for reading: an `&RwLock<T>`, or an `Arc<RwLock<T>>`. The resource is the guard.
+/// Locks for reading: an `Arc<RwLock<T>>`, or an `&RwLock<T>`. The resource is the guard.
 ///
-/// Besides, `&Mutex<T>` and `Arc<Mutex<T>>`, `&Semaphore` and `Arc<Semaphore>` are managers themselves, as in Python's
-/// `async with lock:`. A reference makes a [scoped](ScopedAsyncContextManager) manager, an `Arc` a
-/// [surviving](AsyncContextManager) one. When the block is dropped, a scoped one releases its lock at once; a surviving
-/// one after the exits that were detached inside, which may need the lock still (rule CAN-3).
+/// Besides, `Arc<Mutex<T>>` and `&Mutex<T>`, `Arc<Semaphore>` and `&Semaphore` are managers themselves, as in Python's
+/// `async with lock:`. An `Arc` makes a [surviving](AsyncContextManager) manager, a reference a
+/// [scoped](ScopedAsyncContextManager) one. When the block is dropped, a surviving one releases its lock in its turn, after the
+/// exits inside, which may need the lock still. A scoped one cannot outlive the frame that its lock is borrowed in: it is let go
+/// at once, before these exits have run (rule CAN-3).
+///
+/// ```
+/// use async_with::{async_with, callback, drain};
+/// use std::sync::{Arc, mpsc::channel};
+/// use tokio::sync::Mutex;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let file = Arc::new(Mutex::new(Vec::new()));
+/// let (same, (is_locked, seen)) = (file.clone(), channel());
+/// let close = callback(async move || drop(is_locked.send(same.try_lock().is_err())));
+/// let work = async {
+///     async_with! { file.clone() as lines, close => {
+///         lines.push("begun");
+///         std::future::pending::<()>().await;
+///     }}
+/// };
+/// tokio::select! {
+///     biased;
+///     () = work => {}
+///     () = tokio::task::yield_now() => {} // The block is dropped; the lock is held until the exit inside is done.
+/// }
+/// drain().await;
+/// assert_eq!(seen.recv(), Ok(true));
+/// assert_eq!(*file.lock().await, ["begun"]);
+/// # }
+/// ```
+///
+/// By reference, where nothing inside needs the lock in its exit:
 ///
 /// ```
 /// use async_with::{async_with, reading, writing};
@@ -41,13 +71,13 @@ pub fn reading<L>(lock: L) -> Reading<L> {
     Reading(lock)
 }
 
-/// Locks for writing: an `&RwLock<T>`, or an `Arc<RwLock<T>>`. The resource is the guard. See [`reading`].
+/// Locks for writing: an `Arc<RwLock<T>>`, or an `&RwLock<T>`. The resource is the guard. See [`reading`].
 #[must_use = "a manager does nothing unless it is entered"]
 pub fn writing<L>(lock: L) -> Writing<L> {
     Writing(lock)
 }
 
-/// Acquires several permits at once: of an `&Semaphore`, or an `Arc<Semaphore>`. For one, the semaphore is a manager
+/// Acquires several permits at once: of an `Arc<Semaphore>`, or an `&Semaphore`. For one, the semaphore is a manager
 /// itself; see [`reading`].
 ///
 /// ```
@@ -56,7 +86,7 @@ pub fn writing<L>(lock: L) -> Writing<L> {
 /// use tokio::sync::{AcquireError, Semaphore};
 ///
 /// async fn download(connections: &Arc<Semaphore>) -> Result<usize, AcquireError> {
-///     async_with! { connections.clone(), permits(2, &**connections) as both => {
+///     async_with! { connections.clone(), permits(2, connections.clone()) as both => {
 ///         Ok(both.num_permits())
 ///     }}
 /// }

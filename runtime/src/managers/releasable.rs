@@ -15,7 +15,7 @@ use crate::{AsyncContextManager, Cause, ExitVerdict, Interruption, Raised, Verdi
 ///
 /// The resource is a [`Held`], which dereferences to the manager's own. It does for one manager what `pop_all` of
 /// Python's `ExitStack` does for several. A manager that holds a guard around each poll of the body
-/// ([`around_poll`](AsyncContextManager::around_poll)) loses that.
+/// ([`around_poll`](AsyncContextManager::around_poll)) loses that, and so do blocks around the yield of a generator.
 ///
 /// ```
 /// use async_with::{prelude::*, releasable};
@@ -115,6 +115,9 @@ where
     R: Send + 'static,
 {
     /// Runs the manager's exit now, which is told this cause. Where the resource was given up already, nothing is done.
+    ///
+    /// It first waits for what was detached in the body since the enter (rule CAN-4). In a body that is interrupted, the exit
+    /// runs to its end, and nothing goes on after it (rule CAN-6).
     ///
     /// # Errors
     ///

@@ -58,14 +58,15 @@ use crate::{AsyncContextManager, Cause, Interruption, Verdict, async_with};
 ///
 /// # Panics
 ///
-/// A panic of a task is resumed with its own payload: in the body, which drops it, or after the other tasks have ended.
+/// A panic of a task is resumed with its own payload, after the other tasks have ended. The body is interrupted by it: the
+/// managers inside exit in place before (rules PAN-1, CAN-6).
 /// Of several, the first one; the others are reported (rules ERR-4, PAN-2).
 ///
 /// # Cancel safety
 ///
 /// That of a surviving manager: dropped at any point, the tasks are cancelled and waited for on the runtime, by the block
-/// that encloses this one (rules CAN-1, CAN-4). [`drain`](crate::drain()) waits for the block, and with it for the tasks:
-/// called in one of them, it never returns.
+/// that encloses this one (rules CAN-1, CAN-4). [`drain`](crate::drain()) waits for the block, and with it for the tasks;
+/// called in one of them, it does not wait for the block (rule CAN-5).
 #[must_use = "a manager does nothing unless it is entered"]
 pub fn task_group() -> TaskGroup {
     try_task_group()

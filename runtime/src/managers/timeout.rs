@@ -22,6 +22,11 @@ use crate::{AsyncContextManager, Cause, Interruption, Verdict};
 /// nested deadlines that pass together, the outermost raises. When the body ends in the same poll in which the deadline
 /// passes, the body wins.
 ///
+/// An exit that is running is finished, also in the middle of a body, and nothing goes on after it. Work in the body beside a
+/// block that is still exiting goes on until that has exited, and opens nothing any more. A block that the body holds, and does
+/// not poll any more, is dropped with the body, and exits on the runtime. Where something outside could still wake the body,
+/// that is waited for for 25 ms before, because the body may poll the block again.
+///
 /// ```
 /// use async_with::{Elapsed, async_with, timeout};
 /// use std::time::Duration;

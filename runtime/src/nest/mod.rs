@@ -40,8 +40,8 @@ pub(crate) use handover::{abandoning, detach_exit, drop_caught};
 pub use handover::{detach, set_spawner};
 pub(crate) use member::{Member, Progress};
 use slot::{
-    AROUND, COLD, DETACHED, ENTERING, EXITING, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER,
-    PART, RESUMED, RUNS_OUT, SHIELD, Slot,
+    AROUND, COLD, DETACHED, ENTERING, EXITING, GIVEN_UP, HAS_RUNTIME, HIDDEN, MARKED, MEMBER, PART,
+    RESUMED, RUNS_OUT, SHIELD, Slot,
 };
 
 use crate::Cause;

@@ -91,6 +91,9 @@ where
     /// Exits this manager now, told [`Cause::Completed`], before its turn. The stack owes it nothing any more and keeps
     /// nothing of it, and it does not interrupt from then on (rule STK-3). When it was exited already, nothing happens.
     ///
+    /// It first waits for what was detached in the body since the enter (rule CAN-4). In a body that is interrupted, the exit
+    /// runs to its end, and nothing goes on after it (rule CAN-6).
+    ///
     /// # Errors
     ///
     /// What exit failed with.

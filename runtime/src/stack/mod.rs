@@ -91,13 +91,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// # Cancel safety
 ///
 /// When a block of it is dropped, its exits go on elsewhere, in order, told [`Cause::Dropped`] (rules CAN-1 to CAN-4).
-/// So they do when a stack is dropped that was neither closed nor in a block. Until then [`drain`](crate::drain()) does not
-/// wait for it: join the task that holds it first.
+/// So they do when a stack is dropped that was neither closed nor in a block, after what was detached in the body since the
+/// first enter (rule CAN-4). Until then [`drain`](crate::drain()) does not wait for it: join the task that holds it first.
 ///
 /// # Limits
 ///
-/// `around_poll` of a manager in a stack is not called. [`pending_exits`](crate::pending_exits) lists the stack, not its
-/// managers.
+/// `around_poll` of a manager in a stack is called around the polls of the block's body, and not around its drop; the enter of a
+/// manager with such a guard, or with blocks around its yield, ends one poll later (rule STK-1). Outside of a block it is not
+/// called. [`pending_exits`](crate::pending_exits) lists the stack, not its managers.
 ///
 /// A block does not see when another stack is put in the place of its own, with [`mem::take`](std::mem::take) or
 /// [`mem::swap`](std::mem::swap): it exits what is there in the end, and is interrupted by what was entered in the one
@@ -392,6 +393,9 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// Runs the exits now, told [`Cause::Completed`] (rule STK-4). A deadline that was entered goes on meanwhile, and
     /// interrupts the exits further in, as at the end of a block. The stack is empty then, and can be used again, as in
     /// Python; closing an empty one does nothing.
+    ///
+    /// It first waits for what was detached in the body since the first enter (rule CAN-4). In a body that is interrupted, the
+    /// exits run to their end, and nothing goes on after them (rule CAN-6).
     ///
     /// # Errors
     ///
