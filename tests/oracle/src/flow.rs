@@ -27,6 +27,8 @@ pub(crate) enum Flow {
     Dropped(usize),
     /// It falls through in a generator, whose user's block did not complete.
     Told(Cause),
+    /// The same, while this failure of the user's block can be looked at.
+    Shown(&'static str, Id),
 }
 
 /// The cause as the log shows it.
@@ -37,10 +39,40 @@ pub(crate) const PANICKED: Cause = "panicked";
 pub(crate) const CANCELLED: Cause = "cancelled";
 pub(crate) const DROPPED: Cause = "dropped";
 
+/// How control leaves with this statement.
+pub(crate) fn left(way: Way, id: Id) -> Flow {
+    match way {
+        Way::ReturnErr => Flow::Failed("return", id),
+        Way::Raise => Flow::Failed("raise", id),
+        Way::Panic => Flow::Panicked("panic", id),
+        way => Flow::Jump(way, id),
+    }
+}
+
+/// How a generator goes on whose user's block ended like this, where nothing goes wrong in itself.
+pub(crate) fn falls_through(users: Goes, shows: bool) -> Goes {
+    match users {
+        Err(Flow::Failed(step, id) | Flow::Shown(step, id)) if shows => Err(Flow::Shown(step, id)),
+        _ if cause(users) == COMPLETED => Ok(()),
+        _ => Err(Flow::Told(cause(users))),
+    }
+}
+
+/// A failure as it is reported.
+pub(crate) fn reported(phase: &str, told: Cause, goes: Goes) -> Option<String> {
+    let (phase, how, step, id) = match goes {
+        Err(Flow::Failed(step, id)) => (phase, "failed", step, id),
+        Err(Flow::Panicked(step, id)) => (phase, "panicked", step, id),
+        Err(Flow::Interrupted(id)) => ("interrupt", "failed", "interrupt", id),
+        _ => return None,
+    };
+    Some(format!("{REPORT}{phase} ({told}) {how}: {step} {id}"))
+}
+
 /// What an exit is told.
 pub(crate) fn cause(goes: Goes) -> Cause {
     match goes {
-        Err(Flow::Failed(..)) => FAILED,
+        Err(Flow::Failed(..) | Flow::Shown(..)) => FAILED,
         Err(Flow::Panicked(..)) => PANICKED,
         Err(Flow::Cancelled | Flow::Parked | Flow::Interrupted(_)) => CANCELLED,
         Err(Flow::Dropped(_)) => DROPPED,
@@ -58,6 +90,15 @@ pub(crate) fn outcome(goes: Goes) -> String {
         Err(Flow::Panicked(step, id)) => format!("panic {step} {id}"),
         Err(_) => "dropped".to_owned(),
     }
+}
+
+/// What happened, then the outcome, then what was reported.
+pub(crate) fn in_order(lines: Vec<String>, outcome: &str, reports: bool) -> Vec<String> {
+    let is_report = |line: &String| line.starts_with(REPORT);
+    let (reported, mut lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_report);
+    lines.push(format!("outcome: {outcome}"));
+    lines.extend(reported.into_iter().filter(|_| reports));
+    lines
 }
 
 /// Whether an exit that was told this suppresses it (rule SUP-1).
@@ -87,6 +128,23 @@ pub(crate) struct Level<'p> {
     pub(crate) limit: Option<u32>,
     /// It was interrupted by this manager, and then by one further out.
     pub(crate) overtaken: Option<Id>,
+}
+
+impl Level<'_> {
+    /// Whether it is a generator with a block around its yield.
+    pub(crate) fn has_inside(&self) -> bool {
+        self.manager.is_some_and(|manager| manager.inside.is_some())
+    }
+
+    /// Moves the manager out of this stack, if it is in that.
+    pub(crate) fn move_out(&mut self, of: Id) -> Option<Self> {
+        let manager = self.manager.take_if(|_| self.stack == Some(of));
+        manager?;
+        Some(Level {
+            manager,
+            ..Level::default()
+        })
+    }
 }
 
 /// The blocks of items, and that of the stack through which they are entered.

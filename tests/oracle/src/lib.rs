@@ -16,7 +16,7 @@
 //! | what | rules |
 //! | --- | --- |
 //! | items one by one, exits in reverse, several items as nested blocks | ORD-1, ORD-2, ORD-3 |
-//! | polls are counted by the suspension points of enters, bodies and exits; there are no others | ORD-6 |
+//! | polls are counted by the suspension points of enters, bodies and exits, and one where a stack meets a block around a yield | ORD-6 |
 //! | one exit for each enter that succeeded, told how the body ended, after a look at the error | EXI-1 to EXI-5, EXI-7, ERR-6 |
 //! | jumps and values, evaluated before the exits, given up when an exit fails | FLO-1, FLO-4, FLO-5, FLO-6 |
 //! | the first failure is raised, later ones are reported | ERR-1 to ERR-5, PAN-1, PAN-2, PAN-3 |
@@ -24,7 +24,7 @@
 //! | dropped: exits go on, in order, outside, and what encloses them waits; scoped managers abandon | CAN-1 to CAN-4, CAN-7 |
 //! | interrupted: the innermost block first, in place; the body wins; the outermost raises | CAN-6 |
 //! | entered through a stack is nested in a block that does nothing; what is moved out is closed, or dropped | STK-1, STK-4 |
-//! | a generator's block is told how the user's ended | GEN-3, GEN-6 |
+//! | a generator's block is told how the user's ended, and shown the error | GEN-3, GEN-6 |
 //!
 //! What a program does is a list of lines: the events in order, then the outcome, then what was reported.
 

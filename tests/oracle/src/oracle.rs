@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::mem;
 
 use crate::flow::{
-    CANCELLED, COMPLETED, Cause, DROPPED, Detached, Flow, Goes, Level, REPORT, act, cause, levels,
-    outcome, suppresses,
+    CANCELLED, COMPLETED, Cause, DROPPED, Detached, Flow, Goes, Level, PANICKED, REPORT, act,
+    cause, falls_through, in_order, left, levels, outcome, reported, suppresses,
 };
 use crate::program::{
     Dialect, End, Id, Kind, Manager, Program, Stmt, Tail, Verdict, Way, With, label,
@@ -29,17 +29,10 @@ pub fn predict(program: &Program, dialect: Dialect) -> Option<Vec<String>> {
     };
     let outcome = outcome(oracle.limited(limit, &[], &program.body));
     oracle.run_detached();
-    let is_report = |line: &String| line.starts_with(REPORT);
-    let (mut reports, mut lines): (Vec<_>, Vec<_>) = oracle.lines.into_iter().partition(is_report);
-    lines.push(format!("outcome: {outcome}"));
-    if dialect == Dialect::Rust {
-        lines.append(&mut reports);
-    }
+    let lines = in_order(oracle.lines, &outcome, dialect == Dialect::Rust);
     (!oracle.is_ambiguous).then_some(lines)
 }
 
-// Each is a fact of its own.
-#[allow(clippy::struct_excessive_bools)]
 #[derive(Default)]
 struct Oracle<'p> {
     dialect: Dialect,
@@ -59,8 +52,8 @@ struct Oracle<'p> {
     is_beside: bool,
     /// Whether exits that are pending run beside others.
     is_ambiguous: bool,
-    /// Whether a body closes a stack: it is dropped with that body, where the exit of a block is finished.
-    closes: bool,
+    /// The first exit of a stack that is closed waits for the next poll; its entries are the levels from this index on.
+    waits: Option<usize>,
     /// Whether what exits survives a drop.
     survives: bool,
     /// What exits was dropped, with the level of this index, and goes on outside from this line on.
@@ -78,14 +71,7 @@ impl<'p> Oracle<'p> {
 
     /// Reports a failure, if it is one.
     fn report(&mut self, phase: &str, told: Cause, goes: Goes) {
-        let (phase, how, step, id) = match goes {
-            Err(Flow::Failed(step, id)) => (phase, "failed", step, id),
-            Err(Flow::Panicked(step, id)) => (phase, "panicked", step, id),
-            Err(Flow::Interrupted(id)) => ("interrupt", "failed", "interrupt", id),
-            _ => return,
-        };
-        self.lines
-            .push(format!("{REPORT}{phase} ({told}) {how}: {step} {id}"));
+        self.lines.extend(reported(phase, told, goes));
     }
 
     /// The end of a poll: what is pending goes on in the next one, or it does not.
@@ -95,21 +81,21 @@ impl<'p> Oracle<'p> {
             // Of those that interrupt, the outermost is the one to raise.
             if let Some(manager) = self.open[index].manager
                 && manager.interrupts.is_some_and(|at| at <= self.clock)
+                // A generator in which the body is polled that closes the stack cannot be asked.
+                && !(manager.inside.is_some() && self.waits.is_some_and(|from| from <= index))
                 && self.interrupted.is_none_or(|(at, _)| index < at)
             {
-                self.interrupted = Some((index, manager.id));
+                let inner = self.interrupted.replace((index, manager.id));
+                if let Some((at, id)) = inner.filter(|_| inner == before && self.is_told()) {
+                    self.open[at].overtaken = Some(id);
+                }
             }
             self.use_up(index)?;
         }
         self.clock += 1;
         self.run_detached();
-        if self.interrupted == before {
-            return Ok(());
-        }
-        if let (Some((index, id)), Dialect::Rust) = (before, self.dialect) {
-            self.open[index].overtaken = Some(id);
-        }
-        Err(Flow::Cancelled)
+        let goes_on = self.interrupted == before;
+        goes_on.then_some(()).ok_or(Flow::Cancelled)
     }
 
     /// One more poll.
@@ -124,7 +110,9 @@ impl<'p> Oracle<'p> {
 
     fn drop_inside(&mut self, index: usize) -> Goes {
         // An interruption of a block that is dropped ends with it.
-        self.interrupted.take_if(|(at, _)| *at >= index);
+        if let Some((at, id)) = self.interrupted.take_if(|(at, _)| *at >= index) {
+            self.open[at].overtaken = Some(id);
+        }
         self.dropped_at = self.lines.len();
         self.is_beside = !self.detached.is_empty();
         // What a dropped block would have waited for, the one outside waits for.
@@ -165,12 +153,7 @@ impl<'p> Oracle<'p> {
                 let reached = self.reached.entry(*id).or_default();
                 *reached += 1;
                 if on.is_none_or(|on| on == *reached) {
-                    return Err(match way {
-                        Way::ReturnErr => Flow::Failed("return", *id),
-                        Way::Raise => Flow::Failed("raise", *id),
-                        Way::Panic => Flow::Panicked("panic", *id),
-                        way => Flow::Jump(*way, *id),
-                    });
+                    return Err(left(*way, *id));
                 }
             }
             Stmt::Loop { id, times, body } => {
@@ -190,10 +173,9 @@ impl<'p> Oracle<'p> {
             Stmt::Moved { stack, body } => {
                 self.write("pop_all", *stack);
                 let levels = self.open.iter_mut();
-                let entered = levels.filter(|level| level.stack == Some(*stack));
-                let moved: Vec<_> = entered.filter_map(|level| level.manager.take()).collect();
-                let left = self.stmts(body);
-                self.close(&moved, left)?;
+                let moved: Vec<_> = levels.filter_map(|level| level.move_out(*stack)).collect();
+                let (at, left) = (self.clock, self.stmts(body));
+                self.close(&moved, at, left)?;
                 self.write("closed", *stack);
             }
             Stmt::Call(call) => {
@@ -273,7 +255,18 @@ impl<'p> Oracle<'p> {
         // A block that is opened after its surroundings were told is told at once.
         let told = self.is_told().then_some(Err(Flow::Parked));
         self.open.push(*level);
-        let mut flow = told.unwrap_or_else(|| self.blocks(rest, body));
+        let flow = told.unwrap_or_else(|| {
+            // The body of a stack is polled in what stands around a yield from the next poll on.
+            if level.stack.is_some() && level.has_inside() && self.dialect == Dialect::Rust {
+                self.pend()?;
+            }
+            self.blocks(rest, body)
+        });
+        self.pop(flow)
+    }
+
+    /// The end of the innermost level whose body is running.
+    fn pop(&mut self, mut flow: Goes) -> Goes {
         let level = self.open.pop().unwrap_or_default();
         let depth = self.open.len();
         let interrupted = self.interrupted.take_if(|(index, _)| *index == depth);
@@ -286,7 +279,12 @@ impl<'p> Oracle<'p> {
     /// A panic goes on in place of the interruption, and nothing else (rule CAN-6). In Python, everything does.
     fn interrupt(&mut self, flow: Goes, by: Id) -> Goes {
         match flow {
-            Err(Flow::Panicked(..) | Flow::Dropped(_)) => return flow,
+            Err(Flow::Panicked(..) | Flow::Dropped(_)) => {
+                let is_dropped = cause(flow) == DROPPED;
+                let told = if is_dropped { DROPPED } else { CANCELLED };
+                self.report("interrupt", told, Err(Flow::Interrupted(by)));
+                return flow;
+            }
             Err(Flow::Cancelled | Flow::Parked) => {}
             _ if self.dialect == Dialect::Python => return flow,
             _ => self.report("body", CANCELLED, flow),
@@ -311,59 +309,66 @@ impl<'p> Oracle<'p> {
     }
 
     /// Closes a stack that was moved out of another, or drops it if the body that was to do so was left.
-    fn close(&mut self, moved: &[&'p Manager], left: Goes) -> Goes {
-        let (here, is_told) = (self.open.len(), self.is_told());
+    fn close(&mut self, moved: &[Level<'p>], at: u32, left: Goes) -> Goes {
+        let here = self.open.len();
         let goes = match left {
+            Ok(()) if self.is_told() => Err(Flow::Parked),
             Ok(()) | Err(Flow::Dropped(_)) => left,
-            Err(_) => self.drop_inside(here),
+            Err(_) => {
+                (self.dropped_at, self.is_beside) = (self.lines.len(), false);
+                Err(Flow::Dropped(here))
+            }
         };
-        // It goes on beside whatever else was dropped.
-        self.is_ambiguous |= left.is_err() && !moved.is_empty() && !self.detached.is_empty();
-        self.closes = true;
-        let leave = |flow, manager: &&'p Manager| self.leave(Some(manager), flow, None);
-        let goes = moved.iter().rev().fold(goes, leave);
-        self.closes = false;
-        match goes {
+        // It waits for what was dropped in the body, and goes on beside whatever else was.
+        let is_beside = self.detached.iter().any(|exit| exit.inside < here);
+        self.is_ambiguous |= left.is_err() && !moved.is_empty() && is_beside;
+        // In this poll, the body is polled in what stands around a yield.
+        let is_around = self.dialect == Dialect::Rust && moved.iter().any(Level::has_inside);
+        let waits_for = |exit: &Detached| exit.inside >= here && !moved.is_empty();
+        let waits = is_around || self.detached.iter().any(waits_for);
+        let from = if at == self.clock { here } else { usize::MAX };
+        self.waits = (waits && left.is_ok()).then_some(from);
+        self.open.extend(moved);
+        match moved.iter().fold(goes, |goes, _| self.pop(goes)) {
             _ if left.is_err() => left,
+            goes @ Err(Flow::Panicked(..) | Flow::Dropped(_)) => goes,
+            _ if self.is_told() => Err(Flow::Parked),
             Err(Flow::Skipped) => Ok(()),
-            Err(Flow::Dropped(inside)) if inside == here && is_told => Err(Flow::Parked),
-            Err(Flow::Dropped(inside)) if inside == here => Err(Flow::Cancelled),
             goes => goes,
         }
     }
 
     /// From the end of a manager's body to the end of its exit. Without a depth, no interruption reaches it.
     fn leave(&mut self, of: Option<&'p Manager>, mut flow: Goes, depth: Option<usize>) -> Goes {
-        if let (Some(manager), Err(Flow::Failed(step, id))) = (of, flow)
+        if let (Some(manager), Err(Flow::Failed(step, id) | Flow::Shown(step, id))) = (of, flow)
             && manager.kind.inspects()
         {
-            self.lines
-                .push(format!("inspect {}: {step} {id}", manager.id));
+            self.write(&format!("inspect {}: {step}", manager.id), id);
             if manager.inspect_panics {
                 flow = self.follow(flow, "inspect", Flow::Panicked("inspect", manager.id));
             }
         }
         // CAN-4: what was dropped in the body is waited for.
         let waits = |exit: &Detached| depth.is_some_and(|depth| exit.inside > depth);
+        let waits = self.waits.is_some() || self.detached.iter().any(waits);
         let ended = match flow {
             Err(Flow::Dropped(_)) => flow,
-            _ if self.detached.iter().any(waits) => self.suspend(),
+            _ if waits => self.suspend(),
             _ => Ok(()),
         };
-        let told = cause(flow);
+        self.waits = None;
         let exited = match (of, ended) {
             (None, Err(Flow::Dropped(_))) => ended,
             (None, _) => Ok(()),
-            (Some(manager), Err(Flow::Dropped(inside))) => self.abandon(manager, told, inside),
-            (Some(manager), _) => self.exit(manager, told),
+            (Some(manager), Err(Flow::Dropped(inside))) => self.abandon(manager, flow, inside),
+            (Some(manager), _) => self.exit(manager, flow),
         };
         if let Err(Flow::Dropped(_) | Flow::Cancelled) = exited {
             self.lose(flow);
             return exited;
         }
-        let verdict = of.and_then(|manager| manager.verdict);
-        let outer = self.interrupted.filter(|(index, _)| Some(*index) < depth);
-        self.conclude(verdict, flow, exited, outer.is_some())
+        let outer = self.interrupted.is_some() && depth.is_some();
+        self.conclude(of.and_then(|of| of.verdict), flow, exited, outer)
     }
 
     /// What was to be raised after an exit has nobody to be raised to; in Python, the drop is itself an interruption, and goes
@@ -377,23 +382,25 @@ impl<'p> Oracle<'p> {
     }
 
     /// CAN-1: the exit runs outside, or the manager abandons.
-    fn abandon(&mut self, manager: &'p Manager, told: Cause, inside: usize) -> Goes {
+    fn abandon(&mut self, manager: &'p Manager, flow: Goes, inside: usize) -> Goes {
+        let dropped = Err(Flow::Dropped(inside));
         match (manager.kind, &manager.inside) {
             (Kind::Scoped, _) => self.write("abandon", manager.id),
             (Kind::ScopedGenerator, None) => {}
-            (Kind::ScopedGenerator, Some(inner)) => return self.abandon(inner, DROPPED, inside),
+            (Kind::ScopedGenerator, Some(inner)) => return self.abandon(inner, dropped, inside),
             _ => {
                 self.outside = Some((inside, self.lines.len()));
-                return self.exit(manager, told);
+                return self.exit(manager, flow);
             }
         }
-        Err(Flow::Dropped(inside))
+        dropped
     }
 
     /// How an exit ends; or how control goes on, when it is stopped in the middle (rule CAN-2).
-    fn exit(&mut self, manager: &'p Manager, told: Cause) -> Goes {
+    fn exit(&mut self, manager: &'p Manager, flow: Goes) -> Goes {
+        let told = cause(flow);
         let outer = mem::replace(&mut self.survives, !manager.kind.is_scoped());
-        let ended = self.steps(manager, told);
+        let ended = self.steps(manager, flow);
         self.survives = outer;
         if outer {
             return ended;
@@ -416,14 +423,15 @@ impl<'p> Oracle<'p> {
         ended
     }
 
-    fn steps(&mut self, manager: &'p Manager, told: Cause) -> Goes {
+    fn steps(&mut self, manager: &'p Manager, flow: Goes) -> Goes {
+        let told = cause(flow);
         match manager.kind {
             Kind::Callback => self.write("exit", manager.id),
             _ => self.lines.push(format!("exit {}: {told}", manager.id)),
         }
         let paused = (0..manager.exit_pends).try_for_each(|_| self.pause());
         match (paused, &manager.inside) {
-            (Err(Flow::Dropped(at)), Some(inner)) => return self.abandon(inner, DROPPED, at),
+            (Err(Flow::Dropped(at)), Some(inner)) => return self.abandon(inner, paused, at),
             _ => paused?,
         }
         self.write("exited", manager.id);
@@ -431,31 +439,24 @@ impl<'p> Oracle<'p> {
         let Some(inner) = &manager.inside else {
             return ended;
         };
-        let flow = match ended {
-            Ok(()) if told != COMPLETED => Err(Flow::Told(told)),
-            _ => ended,
-        };
-        self.leave(Some(inner), flow, None)
+        let shows = self.outside.is_none() && self.dialect == Dialect::Rust;
+        self.leave(Some(inner), ended.and(falls_through(flow, shows)), None)
     }
 
     /// A suspension point of an exit.
     fn pause(&mut self) -> Goes {
-        let paused = match self.outside {
-            Some(_) => Ok(()),
-            None if self.closes => self.pend(),
-            None => self.suspend(),
-        };
-        let stopped = match paused {
-            Err(Flow::Cancelled | Flow::Parked) if self.closes => self.drop_inside(self.open.len()),
-            // An exit that was started is finished.
-            Err(Flow::Cancelled) if self.dialect == Dialect::Rust => Ok(()),
-            paused => paused,
-        };
-        if let (Err(Flow::Dropped(inside)), true) = (stopped, self.survives) {
-            self.outside = Some((inside, self.lines.len()));
+        if self.outside.is_some() {
             return Ok(());
         }
-        stopped
+        match self.suspend() {
+            // An exit that was started is finished.
+            Err(Flow::Cancelled) if self.dialect == Dialect::Rust => Ok(()),
+            Err(Flow::Dropped(inside)) if self.survives => {
+                self.outside = Some((inside, self.lines.len()));
+                Ok(())
+            }
+            paused => paused,
+        }
     }
 
     /// Brings together how the body ended and how the exit did. Of a block that is cancelled from further out, nothing
@@ -479,16 +480,16 @@ impl<'p> Oracle<'p> {
                 Err(Flow::Parked)
             }
             Err(Flow::Interrupted(id)) => Err(Flow::Failed("interrupt", id)),
-            Err(Flow::Told(_)) => Ok(()),
+            Err(Flow::Told(_) | Flow::Shown(..)) => Ok(()),
             _ => flow,
         }
     }
 
     /// Something goes wrong after the body ended. A panic takes the place of what is pending, unless that is an earlier
-    /// panic (rule PAN-2); an error does not (rule ERR-3).
+    /// panic (rule PAN-2), or a drop of a generator's user's block; an error does not (rule ERR-3).
     fn follow(&mut self, flow: Goes, phase: &str, later: Flow) -> Goes {
-        let is_panic = matches!(flow, Err(Flow::Panicked(..)));
-        if is_panic || matches!(later, Flow::Failed(..)) {
+        let goes_on = matches!(cause(flow), PANICKED | DROPPED);
+        if goes_on || matches!(later, Flow::Failed(..)) {
             self.report(phase, cause(flow), Err(later));
             return flow;
         }
