@@ -533,6 +533,7 @@ where
         Leaving::Body(ending) => classified.failure(ending),
         _ => None,
     };
+    let is_own = failure.is_some();
     let mut cause = match failure {
         Some((error_type, raised)) => {
             if let Some((manager, resource)) = scope.manager_and_resource()
@@ -553,6 +554,7 @@ where
         },
     };
     if let (Cause::Failed(_), Leaving::Body(_), None) = (cause, &leaving, &late)
+        && !is_own
         && scope.marked() == Some(cause)
     {
         // The error is still with the block of the generator's user.
@@ -742,8 +744,8 @@ fn conclude<E: Debug, R, V, J, S: ExitVerdict>(
         (_, exited) => exited,
     };
     let who = Who::found_by(name, cause);
-    if cause == Cause::Dropped {
-        // The block of a generator's user was: what the exits end with is reported, and the generator goes on.
+    if cause == Cause::Dropped || (is_marked && cause == Cause::Panicked) {
+        // The block of a generator's user was, or has panicked: what the exits end with is reported, and the generator goes on.
         let mut dropped = Leaving::Dropped::<Ending<R, V, J>, E>;
         dropped.after(exited.verdict(), cancelled, &mut classified, &who);
     } else {

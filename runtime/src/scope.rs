@@ -380,11 +380,13 @@ pin_project! {
             let body = drop_body(this.parts, this.body);
             let interrupt = drop_interrupt(this.interrupt);
             let name = this.parts.level.name();
+            let is_cancelled = this.parts.level.is_cancelled();
+            this.parts.manager.settle_interrupts(is_cancelled);
             // Nobody is left to raise it to.
             let fired = match this.fired.take() {
                 Some(Fired::Panic(payload)) => Some(Incident::panic(*payload)),
                 // One further out has interrupted in the very same poll.
-                Some(Fired::Error(_)) if !*this.is_settled && this.parts.level.is_cancelled() => None,
+                Some(Fired::Error(_)) if !*this.is_settled && is_cancelled => None,
                 Some(Fired::Error(error)) if K::is_raised(&error) => Some(Incident::error(&error)),
                 _ => None,
             };

@@ -195,22 +195,7 @@ impl Member {
 
     /// Takes note of a poll, and of who encloses the level now: a future may move between polls.
     pub(crate) fn polled(&self, enclosing: Option<Member>, waker: &Waker) {
-        let is_inside = {
-            let state = self.0.lock();
-            match (&state.parent, &enclosing) {
-                (Some((parent, _)), Some(enclosing)) => parent.is(enclosing),
-                (None, None) => true,
-                _ => false,
-            }
-        };
-        if !is_inside {
-            self.leave();
-            let entered = enclosing.clone().map(|parent| {
-                let number = parent.let_in(&self.0);
-                (parent, number)
-            });
-            self.0.lock().parent = entered;
-        }
+        self.move_to(enclosing.as_ref());
         // One that went elsewhere before its body was dropped goes on there.
         let is_cancelled = enclosing.as_ref().is_some_and(Member::is_interrupted);
         let before = {
@@ -226,6 +211,47 @@ impl Member {
         if is_cancelled && let Some(parent) = enclosing {
             self.answer(&parent);
         }
+    }
+
+    /// It is inside of another one from now on, or of none.
+    pub(crate) fn move_to(&self, enclosing: Option<&Member>) {
+        let is_there = {
+            let state = self.0.lock();
+            match (&state.parent, enclosing) {
+                (Some((parent, _)), Some(enclosing)) => parent.is(enclosing),
+                (None, None) => true,
+                _ => false,
+            }
+        };
+        if is_there {
+            return;
+        }
+        self.leave();
+        let entered = enclosing.map(|parent| (parent.clone(), parent.let_in(&self.0)));
+        self.0.lock().parent = entered;
+    }
+
+    /// Whether it is inside of that one, at whatever depth.
+    pub(crate) fn is_inside(&self, outer: &Member) -> bool {
+        let parent = |member: &Member| {
+            let state = member.0.lock();
+            state.parent.as_ref().map(|(parent, _)| parent.clone())
+        };
+        std::iter::successors(Some(self.clone()), parent).any(|member| member.is(outer))
+    }
+
+    /// Its level has ended: what is still inside of it is inside of what it was in.
+    pub(crate) fn end(&self) {
+        let parent = self
+            .0
+            .lock()
+            .parent
+            .as_ref()
+            .map(|(parent, _)| parent.clone());
+        for inner in self.0.inside() {
+            Member(inner).move_to(parent.as_ref());
+        }
+        self.leave();
     }
 
     fn answer(&self, parent: &Member) {
@@ -250,7 +276,7 @@ impl Member {
     }
 
     /// Lets what it is inside of go on without this one.
-    pub(crate) fn leave(&self) {
+    fn leave(&self) {
         let (parent, answered) = {
             let mut state = self.0.lock();
             (state.parent.take(), state.answered)

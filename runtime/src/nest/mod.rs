@@ -347,7 +347,7 @@ impl Level {
 
     /// The membership of what the body is in.
     pub(crate) fn node(&self) -> Option<Member> {
-        self.0.outward()?.open()?.node()
+        body_node(self.0)
     }
 
     #[inline]
@@ -373,7 +373,7 @@ impl Level {
             self.0.set(MEMBER, false);
             let member = self.0.change(|cold| cold.member.take());
             if let Some(member) = member {
-                member.leave();
+                member.end();
             }
         }
     }
@@ -471,7 +471,7 @@ fn note_runtime(slot: &Slot) {
 fn empty(slot: &Slot) {
     let cold = std::mem::take(&mut *slot.cold());
     if let Some(member) = &cold.member {
-        member.leave();
+        member.end();
     }
     if let Some(children) = &cold.children {
         children.pass_on();
@@ -490,6 +490,24 @@ fn move_into(slot: &Slot, generators: &[(Place, Place)]) {
     }
 }
 
+/// The membership of what the body of a level is in.
+fn body_node(slot: &Slot) -> Option<Member> {
+    let node = |place: Option<Place>| place?.open()?.node();
+    let around = node(slot.outward());
+    let own = || slot.seldom(|cold| cold.member.clone());
+    // As long as a generator that was entered in this very body is not polled around it, it is inside of it.
+    let is_inside = slot.has(AROUND)
+        && around
+            .as_ref()
+            .zip(own())
+            .is_some_and(|(around, own)| around.is_inside(&own));
+    if is_inside {
+        node(slot.under())
+    } else {
+        around
+    }
+}
+
 /// A generator goes on after its yield: its levels are around nothing any more.
 pub(crate) fn goes_on(generator: Place) {
     let under = std::iter::successors(enclosing().and_then(Place::open), |slot| {
@@ -502,6 +520,13 @@ pub(crate) fn goes_on(generator: Place) {
         });
         if slot.has(AROUND) && is_left == Some(false) {
             slot.set(AROUND, false);
+        }
+        // What is in their place is not polled before somebody may interrupt.
+        if is_left.is_some()
+            && !slot.has(EXITING)
+            && let Some(member) = slot.seldom(|cold| cold.member.clone())
+        {
+            member.move_to(body_node(slot).as_ref());
         }
     }
 }

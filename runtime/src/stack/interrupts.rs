@@ -19,6 +19,8 @@ pub(super) struct Interrupt<E> {
     fires: BoxFuture<Option<E>>,
     alarm: Arc<Alarm>,
     waker: Waker,
+    /// It is polled with each poll of the body, by which it may be woken.
+    is_around: bool,
 }
 
 /// What one poll of it came to.
@@ -37,11 +39,17 @@ pub(super) enum Fires<E> {
 }
 
 impl<E> Interrupt<E> {
-    pub(super) fn new(fires: BoxFuture<Option<E>>, of: Key, alarms: &Arc<Alarms>) -> Self {
+    pub(super) fn new(
+        fires: BoxFuture<Option<E>>,
+        of: Key,
+        alarms: &Arc<Alarms>,
+        is_around: bool,
+    ) -> Self {
         let alarms = Arc::clone(alarms);
         let alarm = Arc::new(Alarm { of, alarms });
         Self {
             fires,
+            is_around,
             waker: Waker::from(Arc::clone(&alarm)),
             alarm,
         }
@@ -49,7 +57,7 @@ impl<E> Interrupt<E> {
 
     /// Whether anybody kept its waker. One that relies on the polls of the body is polled with each, as in a block.
     pub(super) fn can_be_woken(&self) -> bool {
-        Arc::strong_count(&self.alarm) > 2
+        !self.is_around && Arc::strong_count(&self.alarm) > 2
     }
 
     pub(super) fn poll(&mut self) -> Polled<E> {

@@ -195,11 +195,12 @@ impl<E: 'static> Pile<E> {
     /// What an entry does while the body runs.
     pub(super) fn attend(&self, by: Key, attends: Attends<E>) {
         let Attends { fires, around } = attends;
-        if !around.is_empty() {
+        let is_around = !around.is_empty();
+        if is_around {
             lock(&self.state).around.insert(by, Some(around));
         }
         if let Some(fires) = fires {
-            self.may_be_interrupted(by, fires);
+            self.may_be_interrupted(by, fires, is_around);
         }
     }
 
@@ -244,8 +245,8 @@ impl<E: 'static> Pile<E> {
         !lock(&self.state).around.is_empty()
     }
 
-    fn may_be_interrupted(&self, by: Key, interrupt: super::BoxFuture<Option<E>>) {
-        let interrupt = Interrupt::new(interrupt, by, &self.alarms);
+    fn may_be_interrupted(&self, by: Key, fires: super::BoxFuture<Option<E>>, is_around: bool) {
+        let interrupt = Interrupt::new(fires, by, &self.alarms, is_around);
         lock(&self.state).interrupts.insert(by, Some(interrupt));
         self.alarms.ring(by);
     }

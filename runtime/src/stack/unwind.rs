@@ -17,7 +17,7 @@ use crate::leaving::{Leaving, Who};
 use crate::manager::{Exited, Left, NothingLeft, Payload, report_of};
 use crate::nest::Level;
 use crate::nest::Ticket;
-use crate::nest::{detach_exit, drop_caught};
+use crate::nest::{self, detach_exit, drop_caught};
 use crate::report::{self, Incident, Phase};
 use crate::{Cause, Raised, Verdict};
 
@@ -596,6 +596,10 @@ impl<E: Debug + Send + 'static> Drop for StackExit<E> {
             return;
         };
         unwind.keep_cause(self.wait.is_some());
+        if unwind.just_fired && nest::is_interrupted() {
+            // Whoever is further out has interrupted in the very same poll.
+            unwind.fired.pop();
+        }
         unwind.dropped();
         if let Afterwards::Reopens(home, next) =
             mem::replace(&mut unwind.afterwards, Afterwards::Gone)
