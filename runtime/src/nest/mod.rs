@@ -483,10 +483,22 @@ fn empty(slot: &Slot) {
 fn move_into(slot: &Slot, generators: &[(Place, Place)]) {
     let mut outside = slot.outward();
     for (innermost, generator) in generators {
-        if let Some(generator) = generator.open() {
-            generator.set_under(outside);
-            outside = Some(*innermost);
+        let Some(frame) = generator.open() else {
+            continue;
+        };
+        frame.set_under(outside);
+        outside = Some(*innermost);
+        let levels = outwards(outside).take_while(|level| level.place() != *generator);
+        let outermost = levels
+            .filter_map(|level| level.seldom(|cold| cold.member.clone()))
+            .last();
+        if let Some(outermost) = outermost {
+            outermost.move_to(frame.node().as_ref());
         }
+    }
+    if let Some(member) = slot.seldom(|cold| cold.member.clone()) {
+        let node = outside.and_then(Place::open).and_then(Slot::node);
+        member.move_to(node.as_ref());
     }
 }
 
