@@ -50,6 +50,7 @@ async fn a_deadline_around_a_yield_interrupts_the_users_block() {
             "exit clean-up: completed",
             "end",
             "exit around: cancelled",
+            "inspect outer: Elapsed",
             "exit outer: failed Elapsed",
         ]
     );

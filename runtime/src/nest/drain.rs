@@ -30,7 +30,11 @@ pub(super) fn wake_waiting() {
 #[cold]
 #[inline(never)]
 fn wake_all() {
-    let waiters = std::mem::take(&mut *WAITERS.lock().unwrap_or_else(PoisonError::into_inner));
+    let waiters: Vec<_> = WAITERS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .drain(..)
+        .collect();
     wake(waiters.into_iter().map(|(_, waker)| waker));
 }
 
