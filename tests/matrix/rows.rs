@@ -234,7 +234,11 @@ fn from_within(cells: &mut Cells, construct: Construct) {
             vec![Item::plain("a"), interrupter],
         ];
         let fewer = if construct.hands_on() { 1 } else { all.len() };
-        for items in all.into_iter().take(fewer) {
+        // The error of a stack that is a manager is taken out before its exits, where it is converted: its managers further
+        // out than the one that interrupted are told of none (docs of `into_manager`).
+        let is_told =
+            |items: &Vec<Item>| construct != Construct::IntoManager || items[0].what == what;
+        for items in all.into_iter().take(fewer).filter(is_told) {
             let inner = Layer::Managers(construct, items);
             let layers = [outer(), inner.clone()];
             let around = [

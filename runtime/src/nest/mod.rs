@@ -280,6 +280,10 @@ impl Level {
             whole.change(|cold| cold.yielded.extend(yielded));
             whole.set(AROUND, is_open);
         }
+        // What was detached in the enter is waited for where the part is exited.
+        if let Some(children) = self.take_children() {
+            children.pass_on();
+        }
         slot.set(PART, true);
         slot.set(HIDDEN | ENTERING, false);
         slot.reopen();

@@ -57,6 +57,7 @@ where
     fn enter_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::Entering<'_> {
         Box::pin(async move {
             let name = self.name();
+            stack.home.pile().expect();
             let (resource, level) = enter_part(name, self.enter()).await?;
             let entered = Entered {
                 manager: Attended::new(self),
@@ -73,6 +74,7 @@ where
     fn enter_owned_into(mut self, stack: &AsyncExitStack<E, V>) -> Self::EnteringOwned<'_> {
         Box::pin(async move {
             let name = self.name();
+            stack.home.pile().expect();
             let (resource, level) = enter_part(name, self.enter()).await?;
             let content = Shelf::new(Attended::new(self), resource);
             let shelved = Shelved::<M, K> {

@@ -432,7 +432,9 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncExitStack<E, V> {
     /// stack itself: the trait's `enter` would be in the way of the stack's own.
     ///
     /// Within a block, `inspect` of each manager runs directly before its exit (rule EXI-7). Here, all are shown the
-    /// error beforehand.
+    /// error beforehand. Where the error of an interruption by one of them is converted, as with
+    /// [`map_err`](crate::AsyncContextManagerExt::map_err), it is taken out before the exits, and the managers further out
+    /// are told of none.
     #[must_use]
     pub fn into_manager(self) -> StackManager<E, V> {
         StackManager(self)

@@ -104,6 +104,11 @@ impl<E: 'static> Pile<E> {
         lock(&self.state).in_vector = to;
     }
 
+    /// An entry is going to come.
+    pub(super) fn expect(&self) {
+        lock(&self.state).since.get_or_insert_with(Moment::now);
+    }
+
     /// When the first of the entries came.
     pub(super) fn since(&self) -> Moment {
         lock(&self.state).since.unwrap_or_else(Moment::now)
