@@ -521,7 +521,8 @@ where
     I: Interruption<E>,
     F: Future,
 {
-    if this.body.is_none() {
+    // Not by a shared reference: what it has borrowed of itself is in use.
+    if this.body.as_mut().as_pin_mut().is_none() {
         return Poll::Pending;
     }
     if let Some(payload) = this.interrupt.as_mut().take_panic() {
