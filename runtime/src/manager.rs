@@ -127,7 +127,8 @@ pub(crate) async fn exit_on_level<V, E, X: Exiting<V, E>>(
     let (exited, level) = poll_fn(|cx| {
         let is_cancelled = nest::take_part(place, cx.waker());
         nest::exiting(place, is_cancelled, cx, |cx| {
-            exit.as_mut().poll_exit(cx, &mut InBody { is_cancelled })
+            exit.as_mut()
+                .poll_exit(cx, &mut NothingLeft { is_cancelled })
         })
     })
     .await;
@@ -156,7 +157,7 @@ impl<V, E: Debug> Drop for Unraised<V, E> {
 /// Runs an exit outside of a block, and keeps what it owes for later reports.
 pub(crate) async fn finish_exit<V, E>(exit: impl Exiting<V, E>) -> Finished<V, E> {
     let mut exit = pin!(exit);
-    poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft)).await
+    poll_fn(|cx| exit.as_mut().poll_exit(cx, &mut NothingLeft::alone())).await
 }
 
 /// What left the body, as the exits of a stack see it.
@@ -179,32 +180,20 @@ pub trait Left {
     }
 }
 
-/// For exits that nobody waits for.
-pub(crate) struct NothingLeft;
+/// For exits beside which nothing leaves: nobody waits for them, or they run in the middle of a body.
+pub(crate) struct NothingLeft {
+    pub(crate) is_cancelled: bool,
+}
+
+impl NothingLeft {
+    pub(crate) const fn alone() -> Self {
+        Self {
+            is_cancelled: false,
+        }
+    }
+}
 
 impl Left for NothingLeft {
-    fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
-    fn view(&self) -> Option<AsError> {
-        None
-    }
-    fn failure(&mut self) -> Option<Incident> {
-        None
-    }
-    fn give_up(&mut self) -> Result<(), Payload> {
-        Ok(())
-    }
-    fn drop_interrupt(&mut self) {}
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// For exits in the middle of a body.
-struct InBody {
-    is_cancelled: bool,
-}
-
-impl Left for InBody {
     fn raised(&mut self, _: &mut dyn FnMut(Raised<'_>)) {}
     fn view(&self) -> Option<AsError> {
         None

@@ -54,7 +54,7 @@ impl<E: Debug + 'static> Together<E> {
     pub(crate) fn panicked(&mut self, payload: Payload) {
         let (manager, phase) = self.from;
         let who = Who::named(manager, self.cause).beside(manager, phase);
-        let left: &mut dyn Left = &mut NothingLeft;
+        let left: &mut dyn Left = &mut NothingLeft::alone();
         self.leaving.panic(payload, Phase::Body, left, &who);
         self.cause = self.leaving.cause();
     }
@@ -64,7 +64,7 @@ impl<E: Debug + 'static> Together<E> {
         let (from, phase) = self.from;
         let who = Who::named(manager, self.cause).beside(from, phase);
         let before = mem::discriminant(&self.leaving);
-        let left: &mut dyn Left = &mut NothingLeft;
+        let left: &mut dyn Left = &mut NothingLeft::alone();
         self.leaving.after(exited, false, left, &who);
         if mem::discriminant(&self.leaving) != before {
             self.from = (manager, Phase::Exit);
@@ -85,7 +85,7 @@ impl<E: Debug> Drop for Together<E> {
     fn drop(&mut self) {
         let (manager, phase) = self.from;
         let who = Who::named(manager, self.cause).beside(manager, phase);
-        let left: &mut dyn Left = &mut NothingLeft;
+        let left: &mut dyn Left = &mut NothingLeft::alone();
         mem::replace(&mut self.leaving, Leaving::Dropped).lost(left, &who);
     }
 }

@@ -193,7 +193,7 @@ impl<E: Debug + Send + 'static, V: ExitVerdict> AsyncContextManager for StackMan
     ) -> Result<V, StackError<E>> {
         let fired = self.0.fired(&resource);
         let mut exit = resource.exit_for_good(cause, fired, None, None);
-        let exited = poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft)).await;
+        let exited = poll_fn(|cx| exit.poll_with(cx, &mut NothingLeft::alone())).await;
         let mut interrupts = lock(&self.0.interrupts);
         let goes_on = interrupts.goes_on && cause == Cause::Cancelled;
         match exited {

@@ -234,7 +234,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         let last = self.fired.pop();
         for (_, error) in mem::take(&mut self.fired) {
             if let Leaving::Cancelled = self.leaving {
-                let left: &mut dyn Left = &mut NothingLeft;
+                let left: &mut dyn Left = &mut NothingLeft::alone();
                 let who = Who::named(manager, Cause::Cancelled);
                 Leaving::Interrupted(error).lost(left, &who);
             }
@@ -282,7 +282,7 @@ impl<E: Debug + Send + 'static> Unwind<E> {
             Leaving::Body(Cause::Panicked) | Leaving::Panicked(_) => {
                 let error = self.fired[at].1.take();
                 let who = Who::named(name, Cause::Cancelled);
-                Leaving::Interrupted(error).lost(&mut NothingLeft as &mut dyn Left, &who);
+                Leaving::Interrupted(error).lost(&mut NothingLeft::alone() as &mut dyn Left, &who);
             }
             _ => {}
         }
@@ -423,14 +423,17 @@ impl<E: Debug + Send + 'static> Unwind<E> {
         self.entries.iter().for_each(|entry| entry.is_detached());
         self.pile.are_detached();
         let leaving = mem::replace(&mut self.leaving, Leaving::Dropped);
-        leaving.lost(&mut NothingLeft as &mut dyn Left, &Who::named(name, cause));
+        leaving.lost(
+            &mut NothingLeft::alone() as &mut dyn Left,
+            &Who::named(name, cause),
+        );
         for (by, error) in mem::take(&mut self.fired) {
             let name = match by {
                 Source::Entry(key) => self.name(key),
                 Source::Gone | Source::Outside => name,
             };
             let who = Who::named(name, Cause::Dropped);
-            Leaving::Interrupted(error).lost(&mut NothingLeft as &mut dyn Left, &who);
+            Leaving::Interrupted(error).lost(&mut NothingLeft::alone() as &mut dyn Left, &who);
         }
         self.pile.forget_all_interrupts();
     }
@@ -622,7 +625,7 @@ impl<E: Debug + Send + 'static> Drop for StackExit<E> {
             if let Some(wait) = wait {
                 wait.await;
             }
-            poll_fn(|cx| unwind.poll(cx, &mut NothingLeft)).await;
+            poll_fn(|cx| unwind.poll(cx, &mut NothingLeft::alone())).await;
         });
     }
 }
